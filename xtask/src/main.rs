@@ -1,0 +1,2 @@
+//! Tidy checks, generated docs and benches; not shipped.
+fn main() {}
