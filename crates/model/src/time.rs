@@ -100,7 +100,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         if deserializer.is_human_readable() {
-            let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+            let text = String::deserialize(deserializer)?;
             Timestamp::parse(&text)
                 .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is not an RFC 3339 instant")))
         } else {
