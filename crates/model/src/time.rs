@@ -45,8 +45,8 @@ impl Timestamp {
             return Some(Timestamp(instant.as_microsecond()));
         }
         let date = text.parse::<jiff::civil::Date>().ok()?;
-        let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-        Some(Timestamp(zoned.timestamp().as_microsecond()))
+        let instant = jiff::tz::TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
+        Some(Timestamp(instant.as_microsecond()))
     }
 
     /// The same instant for calendar arithmetic; clamped to the range `jiff` knows.
