@@ -1,0 +1,133 @@
+//! A mapping file: which column becomes what. The committed ones lie in `mappings/`.
+//!
+//! Shape: TOML. `[[event]]` tables are tried in order; the first whose `when` holds for a line takes it. With
+//! `group_by`, all lines of one group become one event whose `[event.lines]` objects form a list.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use expr::Filter;
+use serde::Deserialize;
+
+/// How a file is read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    /// Column separator of CSV; `,` when absent.
+    #[serde(default)]
+    pub delimiter: Option<char>,
+    /// The zone in which times without one are read; UTC when absent.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// The rules, in order.
+    pub event: Vec<Rule>,
+}
+
+/// One kind of event that lines become.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Takes a line when this condition on its columns holds; every line when absent.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// Leaves a taken line out, silently and counted, when this holds not.
+    #[serde(default)]
+    pub keep: Option<String>,
+    /// `track`, `identify` …; `track` when absent.
+    #[serde(default = "track")]
+    pub call: String,
+    /// The event's name: a constant, or `{Column}` parts.
+    #[serde(default)]
+    pub name: String,
+    /// Makes the event's id: text with `{Column}` parts. The same file twice then counts once.
+    pub message_id: String,
+    /// Column of the known person's id.
+    #[serde(default)]
+    pub user_id: Option<String>,
+    /// Column of the anonymous id.
+    #[serde(default)]
+    pub anonymous_id: Option<String>,
+    /// Column of the time.
+    pub timestamp: Option<String>,
+    /// Column whose equal values make one event.
+    #[serde(default)]
+    pub group_by: Option<String>,
+    /// Properties of the event.
+    #[serde(default)]
+    pub properties: BTreeMap<String, Source>,
+    /// Attributes to set on the profile along with the event.
+    #[serde(default)]
+    pub traits: BTreeMap<String, Source>,
+    /// For grouped lines: the list's name and the object made of each line.
+    #[serde(default)]
+    pub lines: Option<Lines>,
+}
+
+fn track() -> String {
+    "track".to_owned()
+}
+
+/// The list made of grouped lines.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lines {
+    /// The property that holds the list, such as `products`.
+    pub into: String,
+    /// The object made of each line.
+    pub item: BTreeMap<String, Source>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Source {
+    /// A column, as text or, when it reads as one, a number.
+    Column(String),
+    /// Something else.
+    Special(Special),
+}
+
+/// A value that is not one column.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Special {
+    /// Always this.
+    Constant(serde_json::Value),
+    /// The column as text, even when it reads as a number.
+    Text(String),
+    /// The sum over the group of the product of these columns, rounded to the cent.
+    SumProduct(Vec<String>),
+}
+
+/// A mapping whose conditions are parsed.
+pub struct Compiled {
+    /// The mapping.
+    pub mapping: Mapping,
+    /// `when` of each rule.
+    pub when: Vec<Option<Filter>>,
+    /// `keep` of each rule.
+    pub keep: Vec<Option<Filter>>,
+}
+
+/// Reads a mapping file.
+///
+/// # Errors
+/// Names the table and the condition that cannot be read.
+pub fn compile(text: &str) -> Result<Compiled> {
+    let mapping: Mapping = toml::from_str(text).context("the mapping file is not understood")?;
+    if mapping.event.is_empty() {
+        bail!("the mapping file has no [[event]] table: add one");
+    }
+    let parse = |condition: &Option<String>, number: usize, what: &str| -> Result<Option<Filter>> {
+        condition
+            .as_deref()
+            .map(|text| {
+                expr::parse_filter(text)
+                    .map_err(|error| anyhow::anyhow!("[[event]] number {}: '{what}': {error}", number + 1))
+            })
+            .transpose()
+    };
+    let when = mapping.event.iter().enumerate().map(|(n, r)| parse(&r.when, n, "when")).collect::<Result<_>>()?;
+    let keep = mapping.event.iter().enumerate().map(|(n, r)| parse(&r.keep, n, "keep")).collect::<Result<_>>()?;
+    Ok(Compiled { mapping, when, keep })
+}
