@@ -1,1 +1,17 @@
-//! To be described by its owner.
+//! Turns a template and a person's data into the mail they get: Liquid, MJML, links, text part.
+//!
+//! Compiled once per version, rendered once per recipient; pure, within hard limits, escaping by context.
+
+pub mod engine;
+pub mod error;
+pub mod escape;
+mod expression;
+mod filter;
+mod number;
+mod render;
+mod syntax;
+pub mod value;
+
+pub use engine::{Limits, Missing, OnError, Options, Partials, Program, Trace};
+pub use error::{Error, Place, Result};
+pub use value::{Object, Val};

@@ -1,0 +1,182 @@
+//! Compiling a source once and rendering it many times.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::error::{Error, Place, Result};
+use crate::escape::Context;
+use crate::expression::Symbols;
+use crate::render::Run;
+use crate::syntax::{Body, Syntax};
+use crate::value::Object;
+
+/// What a render may use up. Units: as named; all are hard.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Nodes and loop turns.
+    pub steps: u64,
+    /// Bytes printed.
+    pub output_bytes: usize,
+    /// Bytes of one computed value.
+    pub value_bytes: usize,
+    /// Bytes of all computed values.
+    pub total_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { steps: 300_000, output_bytes: 2 << 20, value_bytes: 1 << 20, total_bytes: 8 << 20 }
+    }
+}
+
+/// What happens to a value that cannot be used as written (limits always end the render).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// Prints nothing in its place and records it.
+    #[default]
+    Record,
+    /// Prints the message in its place.
+    Inline,
+    /// Ends the render.
+    Raise,
+}
+
+/// How to render.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Escape by context; decided at compile, must agree with it.
+    pub escape: bool,
+    /// The present instant for `now` and `today`.
+    pub now: model::Timestamp,
+    /// What errors in values do.
+    pub on_error: OnError,
+    /// Whether partials called with `render` see the data (not the variables) of the page.
+    pub partials_see_data: bool,
+    /// The zone of dates without one, an IANA name.
+    pub zone: String,
+    /// The currency of `money`, an ISO 4217 code.
+    pub currency: String,
+    /// What may be used up.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            escape: true,
+            now: model::Timestamp::default(),
+            on_error: OnError::Record,
+            partials_see_data: true,
+            zone: "UTC".into(),
+            currency: "USD".into(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A name that led to nothing, with its place.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Missing {
+    /// The path as written.
+    pub name: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a render met on its way.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Trace {
+    /// Names that led to nothing and printed nothing.
+    pub missing: Vec<Missing>,
+    /// `default` filters that took effect.
+    pub fallbacks: Vec<Missing>,
+    /// Values that could not be used as written.
+    pub errors: Vec<String>,
+}
+
+/// A registered partial, or why it cannot be used.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    pub source: Box<str>,
+    pub body: Result<Body>,
+}
+
+/// A compiled source with its partials. Immutable; shared between threads.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) symbols: Symbols,
+    pub(crate) source: Box<str>,
+    pub(crate) body: Body,
+    partials: HashMap<String, Partial>,
+    pub(crate) forloop: u32,
+    pub(crate) tablerowloop: u32,
+}
+
+/// The registered partials: name to source. Nothing else can be included.
+pub type Partials = BTreeMap<String, String>;
+
+fn registered<'p>(partials: &'p Partials, name: &str) -> Option<(&'p str, &'p str)> {
+    let found = partials.get_key_value(name).or_else(|| partials.get_key_value(&format!("{name}.liquid")));
+    found.map(|(k, v)| (k.as_str(), v.as_str()))
+}
+
+impl Program {
+    /// Compiles `source`; `escape` chooses escaping by HTML context.
+    ///
+    /// # Errors
+    /// Syntax errors and limits, with line and column.
+    pub fn compile(source: &str, partials: &Partials, escape: bool) -> Result<Program> {
+        let context = if escape { Context::Text } else { Context::Plain };
+        Program::compile_in(source, partials, context)
+    }
+
+    fn compile_in(source: &str, partials: &Partials, context: Context) -> Result<Program> {
+        let mut symbols = Symbols::default();
+        let (forloop, tablerowloop) = (symbols.slot("forloop"), symbols.slot("tablerowloop"));
+        let mut syntax = Syntax::new(source, &mut symbols, context);
+        let body = syntax.parse()?;
+        let mut wanted = std::mem::take(&mut syntax.partials);
+        let mut dynamic = syntax.dynamic_partials;
+        let mut compiled: HashMap<String, Partial> = HashMap::new();
+        loop {
+            if dynamic {
+                wanted.extend(partials.keys().cloned());
+                dynamic = false;
+            }
+            let Some(name) = wanted.pop() else { break };
+            let Some((key, text)) = registered(partials, &name) else { continue };
+            if compiled.contains_key(key) {
+                continue;
+            }
+            symbols.slot(key.rsplit('/').next().unwrap_or(key));
+            let mut syntax = Syntax::new(text, &mut symbols, context);
+            let body = syntax.parse().map_err(|e| e.in_file(key));
+            wanted.append(&mut syntax.partials);
+            dynamic = syntax.dynamic_partials && compiled.len() < partials.len();
+            compiled.insert(key.to_owned(), Partial { source: text.into(), body });
+        }
+        Ok(Program { symbols, source: source.into(), body, partials: compiled, forloop, tablerowloop })
+    }
+
+    pub(crate) fn partial(&self, name: &str) -> Option<(&str, &Partial)> {
+        let found = self
+            .partials
+            .get_key_value(name)
+            .or_else(|| self.partials.get_key_value(&format!("{name}.liquid")));
+        found.map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// Errors in the partials the source can reach.
+    pub fn problems(&self) -> Vec<&Error> {
+        self.partials.values().filter_map(|p| p.body.as_ref().err()).collect()
+    }
+
+    /// Renders to text.
+    ///
+    /// # Errors
+    /// Limits and `abort` always; values that cannot be used only with `OnError::Raise`.
+    pub fn render(&self, data: &dyn Object, options: &Options) -> Result<(String, Trace)> {
+        let mut run = Run::new(self, data, options);
+        run.run()?;
+        Ok((run.out, run.trace))
+    }
+}

@@ -1,0 +1,751 @@
+//! Templates as trees: text, output and tags, with the place of each in the author's source.
+
+use crate::error::{Error, Place, Result};
+use crate::escape::{Context, Scanner};
+use crate::expression::{Chain, Condition, Expr, Parser, Symbols, Wrong};
+
+/// A part of a template; `at` is a byte of the source.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub at: u32,
+    pub kind: Kind,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Text(Box<str>),
+    Output(Chain, Context),
+    Assign(u32, Chain),
+    Capture(u32, Body),
+    If(Vec<(Condition, bool, Body)>, Body),
+    Case(Expr, Vec<When>),
+    For(Box<For>),
+    TableRow(Box<TableRow>),
+    Cycle { key: std::result::Result<Box<str>, Expr>, values: Vec<Expr> },
+    Increment(u32, i64),
+    Include(Box<Include>),
+    IfChanged(Body),
+    Break,
+    Continue,
+    Abort(Chain),
+    Inline(Body),
+}
+
+pub(crate) type Body = Vec<Node>;
+
+#[derive(Debug)]
+pub(crate) enum When {
+    Values(Vec<Expr>, Body),
+    Else(Body),
+}
+
+#[derive(Debug)]
+pub(crate) struct For {
+    pub slot: u32,
+    pub name: Box<str>,
+    pub over: Expr,
+    pub reversed: bool,
+    pub limit: Option<Expr>,
+    pub offset: Option<Expr>,
+    pub resume: bool,
+    pub body: Body,
+    pub otherwise: Body,
+}
+
+#[derive(Debug)]
+pub(crate) struct TableRow {
+    pub slot: u32,
+    pub over: Expr,
+    pub cols: Option<Expr>,
+    pub limit: Option<Expr>,
+    pub offset: Option<Expr>,
+    pub body: Body,
+}
+
+#[derive(Debug)]
+pub(crate) struct Include {
+    pub isolated: bool,
+    pub name: Expr,
+    pub with: Option<Expr>,
+    pub each: bool,
+    pub alias: Option<u32>,
+    pub args: Vec<(u32, Expr)>,
+}
+
+pub(crate) const DEPTH_MAX: usize = 100;
+/// Bytes of one source.
+pub(crate) const SOURCE_BYTES_MAX: usize = 1024 * 1024;
+const NODES_MAX: usize = 100_000;
+
+/// Parses one source.
+pub(crate) struct Syntax<'s> {
+    source: &'s str,
+    at: usize,
+    end: usize,
+    lines: bool,
+    trim: bool,
+    depth: usize,
+    nodes: usize,
+    pub symbols: &'s mut Symbols,
+    scanner: Scanner,
+    pub partials: Vec<String>,
+    pub dynamic_partials: bool,
+}
+
+struct Tag<'s> {
+    name: &'s str,
+    markup: &'s str,
+    /// Byte of the source at which the markup begins.
+    markup_at: usize,
+    at: usize,
+}
+
+enum Piece<'s> {
+    Text(&'s str, usize),
+    Output(&'s str, usize, usize),
+    Tag(Tag<'s>),
+    End,
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c' | '\0')
+}
+
+impl<'s> Syntax<'s> {
+    pub fn new(source: &'s str, symbols: &'s mut Symbols, context: Context) -> Syntax<'s> {
+        Syntax {
+            source,
+            at: 0,
+            end: source.len(),
+            lines: false,
+            trim: false,
+            depth: 0,
+            nodes: 0,
+            symbols,
+            scanner: Scanner::new(context),
+            partials: Vec::new(),
+            dynamic_partials: false,
+        }
+    }
+
+    pub fn parse(&mut self) -> Result<Body> {
+        if self.source.len() > SOURCE_BYTES_MAX {
+            return Err(Error::Limit {
+                place: Place::of("", self.source, 0),
+                message: format!("the source is larger than {SOURCE_BYTES_MAX} bytes"),
+            });
+        }
+        let (body, _, stop) = self.body(&[], None)?;
+        debug_assert!(stop.is_none());
+        Ok(body)
+    }
+
+    fn error<T>(&self, at: usize, message: impl Into<String>) -> Result<T> {
+        Err(Error::Syntax { place: Place::of("", self.source, at), message: message.into() })
+    }
+
+    fn lift<T>(&self, base: usize, result: std::result::Result<T, Wrong>) -> Result<T> {
+        result.or_else(|(at, message)| self.error(base + at, message))
+    }
+
+    fn with<T>(
+        &mut self,
+        tag: &Tag<'s>,
+        read: impl FnOnce(&mut Parser<'_>) -> std::result::Result<T, Wrong>,
+    ) -> Result<T> {
+        let result = Parser::new(tag.markup, self.symbols).and_then(|mut p| read(&mut p));
+        self.lift(tag.markup_at, result)
+    }
+
+    fn next(&mut self) -> Result<Piece<'s>> {
+        if self.lines {
+            return self.next_line();
+        }
+        let source = self.source;
+        if self.at >= self.end {
+            return Ok(Piece::End);
+        }
+        let rest = &source[self.at..self.end];
+        let bytes = rest.as_bytes();
+        let mut open = None;
+        let mut from = 0;
+        while let Some(found) = rest[from..].find('{') {
+            let i = from + found;
+            if matches!(bytes.get(i + 1), Some(b'{' | b'%')) {
+                open = Some(i);
+                break;
+            }
+            from = i + 1;
+        }
+        let start = self.at;
+        if open != Some(0) {
+            let len = open.unwrap_or(rest.len());
+            let mut text = &rest[..len];
+            self.at += len;
+            if std::mem::take(&mut self.trim) {
+                text = text.trim_start_matches(is_space);
+            }
+            if open.is_some() && bytes.get(len + 2) == Some(&b'-') {
+                text = text.trim_end_matches(is_space);
+            }
+            return Ok(Piece::Text(text, start));
+        }
+        self.trim = false;
+        if bytes[1] == b'{' {
+            let Some(close) = rest.find("}}") else {
+                return self.error(start, "Variable '{{' was not properly terminated with '}}'");
+            };
+            self.at += close + 2;
+            let mut inner = &rest[2..close];
+            let mut inner_at = start + 2;
+            if let Some(cut) = inner.strip_prefix('-') {
+                inner = cut;
+                inner_at += 1;
+            }
+            if let Some(cut) = inner.strip_suffix('-') {
+                inner = cut;
+                self.trim = true;
+            } else if rest[2..close] == *"-" {
+                self.trim = true;
+            }
+            return Ok(Piece::Output(inner, inner_at, start));
+        }
+        let Some(close) = rest.find("%}") else {
+            return self.error(start, "Tag '{%' was not properly terminated with '%}'");
+        };
+        self.at += close + 2;
+        let mut inner = &rest[2..close];
+        let mut inner_at = start + 2;
+        if let Some(cut) = inner.strip_prefix('-') {
+            inner = cut;
+            inner_at += 1;
+        }
+        if let Some(cut) = inner.strip_suffix('-') {
+            inner = cut;
+            self.trim = true;
+        } else if rest[2..close] == *"-" {
+            self.trim = true;
+        }
+        self.tag(inner, inner_at, start).map(Piece::Tag)
+    }
+
+    fn tag(&self, inner: &'s str, inner_at: usize, at: usize) -> Result<Tag<'s>> {
+        let body = inner.trim_start_matches(is_space);
+        let body_at = inner_at + inner.len() - body.len();
+        let len = if body.starts_with('#') {
+            1
+        } else {
+            body.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(body.len())
+        };
+        if len == 0 {
+            return self.error(at, format!("Tag '{{%{inner}%}}' was not properly formed"));
+        }
+        Ok(Tag { name: &body[..len], markup: &body[len..], markup_at: body_at + len, at })
+    }
+
+    fn next_line(&mut self) -> Result<Piece<'s>> {
+        let source = self.source;
+        while self.at < self.end {
+            let rest = &source[self.at..self.end];
+            let len = rest.find('\n').unwrap_or(rest.len());
+            let (line, line_at) = (&rest[..len], self.at);
+            self.at = (self.at + len + 1).min(self.end);
+            if line.trim_matches(is_space).is_empty() {
+                continue;
+            }
+            return self.tag(line, line_at, line_at).map(Piece::Tag);
+        }
+        Ok(Piece::End)
+    }
+
+    /// Parses until one of `stops`; returns the nodes, whether they print nothing, and the tag that ended them.
+    fn body(&mut self, stops: &[&str], opened: Option<&Tag<'s>>) -> Result<(Body, bool, Option<Tag<'s>>)> {
+        if self.depth > DEPTH_MAX {
+            return Err(Error::Limit {
+                place: Place::of("", self.source, opened.map_or(self.at, |t| t.at)),
+                message: format!("Nesting too deep: more than {DEPTH_MAX} levels"),
+            });
+        }
+        let mut body = Vec::new();
+        let mut blank = true;
+        loop {
+            let piece = self.next()?;
+            let (kind, at) = match piece {
+                Piece::End => {
+                    if let Some(tag) = opened {
+                        return self.error(tag.at, format!("'{}' tag was never closed", tag.name));
+                    }
+                    return Ok((body, blank, None));
+                }
+                Piece::Text(text, at) => {
+                    blank &= text.chars().all(is_space);
+                    self.scanner.feed(text);
+                    if text.is_empty() {
+                        continue;
+                    }
+                    (Kind::Text(text.into()), at)
+                }
+                Piece::Output(inner, inner_at, at) => {
+                    blank = false;
+                    let result = Parser::new(inner, self.symbols).and_then(|mut p| p.chain());
+                    let chain = self.lift(inner_at, result)?;
+                    (Kind::Output(chain, self.scanner.at_output()), at)
+                }
+                Piece::Tag(tag) => {
+                    if stops.contains(&tag.name) {
+                        return Ok((body, blank, Some(tag)));
+                    }
+                    let at = tag.at;
+                    match self.statement(tag)? {
+                        Some((kind, tag_blank)) => {
+                            blank &= tag_blank;
+                            (kind, at)
+                        }
+                        None => continue,
+                    }
+                }
+            };
+            self.nodes += 1;
+            if self.nodes > NODES_MAX {
+                return Err(Error::Limit {
+                    place: Place::of("", self.source, at),
+                    message: format!("more than {NODES_MAX} parts in one template"),
+                });
+            }
+            body.push(Node { at: at as u32, kind });
+        }
+    }
+
+    fn nested(&mut self, stops: &[&str], tag: &Tag<'s>) -> Result<(Body, bool, Tag<'s>)> {
+        self.depth += 1;
+        let result = self.body(stops, Some(tag));
+        self.depth -= 1;
+        match result? {
+            (body, blank, Some(stop)) => Ok((body, blank, stop)),
+            _ => self.error(tag.at, format!("'{}' tag was never closed", tag.name)),
+        }
+    }
+
+    fn statement(&mut self, tag: Tag<'s>) -> Result<Option<(Kind, bool)>> {
+        Ok(Some(match tag.name {
+            "#" => {
+                let bad = tag.markup.trim_matches(is_space).lines().skip(1).any(|line| {
+                    let line = line.trim_matches(is_space);
+                    !line.is_empty() && !line.starts_with('#')
+                });
+                if bad {
+                    return self.error(
+                        tag.at,
+                        "Syntax error in tag '#' - Each line of comments must be prefixed by the '#' character",
+                    );
+                }
+                return Ok(None);
+            }
+            "comment" => {
+                self.skip_comment(&tag)?;
+                return Ok(None);
+            }
+            "doc" => {
+                self.skip_doc(&tag)?;
+                return Ok(None);
+            }
+            "raw" => {
+                let text = self.raw(&tag)?;
+                self.scanner.feed(&text);
+                let blank = text.is_empty();
+                (Kind::Text(text.into()), blank)
+            }
+            "echo" => {
+                let chain = self.with(&tag, |p| p.chain())?;
+                (Kind::Output(chain, self.scanner.at_output()), false)
+            }
+            "abort" => (Kind::Abort(self.with(&tag, |p| p.chain())?), false),
+            "assign" => {
+                let Some(eq) = tag.markup.find('=') else {
+                    return self
+                        .error(tag.at, "Syntax Error in 'assign' - Valid syntax: assign [var] = [source]");
+                };
+                let (name, value) = (&tag.markup[..eq], &tag.markup[eq + 1..]);
+                let target = Tag { name: tag.name, markup: name, markup_at: tag.markup_at, at: tag.at };
+                let name = self.with(&target, |p| {
+                    let id = p.id()?;
+                    p.end()?;
+                    Ok(id)
+                })?;
+                let source =
+                    Tag { name: tag.name, markup: value, markup_at: tag.markup_at + eq + 1, at: tag.at };
+                let chain = self.with(&source, |p| {
+                    if p.is_end() {
+                        return Err((0, "'assign' needs a value after '='".into()));
+                    }
+                    p.chain()
+                })?;
+                (Kind::Assign(self.symbols.slot(&name), chain), true)
+            }
+            "capture" => {
+                let name = self.single_id(&tag)?;
+                let (body, _, _) = self.nested(&["endcapture"], &tag)?;
+                (Kind::Capture(self.symbols.slot(&name), body), true)
+            }
+            "increment" => (Kind::Increment(self.counter(&tag)?, 1), false),
+            "decrement" => (Kind::Increment(self.counter(&tag)?, -1), false),
+            "break" => (Kind::Break, false),
+            "continue" => (Kind::Continue, false),
+            "if" | "unless" => self.conditional(&tag)?,
+            "case" => self.case(&tag)?,
+            "for" => self.for_loop(&tag)?,
+            "tablerow" => self.table_row(&tag)?,
+            "cycle" => self.cycle(&tag)?,
+            "include" | "render" => self.include(&tag)?,
+            "ifchanged" => {
+                let (body, blank, _) = self.nested(&["endifchanged"], &tag)?;
+                (Kind::IfChanged(body), blank)
+            }
+            "liquid" => self.liquid(&tag)?,
+            name => {
+                let message = if name.starts_with("end") || matches!(name, "else" | "elsif" | "when") {
+                    format!("Unexpected tag '{name}': it closes or continues nothing")
+                } else {
+                    format!("Unknown tag '{name}'")
+                };
+                return self.error(tag.at, message);
+            }
+        }))
+    }
+
+    fn single_id(&mut self, tag: &Tag<'s>) -> Result<String> {
+        self.with(tag, |p| {
+            let id = p.id()?;
+            p.end()?;
+            Ok(id)
+        })
+    }
+
+    fn counter(&mut self, tag: &Tag<'s>) -> Result<u32> {
+        let name = self.single_id(tag)?;
+        Ok(self.symbols.slot(&name))
+    }
+
+    fn liquid(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
+        let saved = (self.at, self.end, self.lines, self.trim);
+        self.at = tag.markup_at;
+        self.end = tag.markup_at + tag.markup.len();
+        self.lines = true;
+        self.depth += 1;
+        let result = self.body(&[], None);
+        self.depth -= 1;
+        (self.at, self.end, self.lines, self.trim) = saved;
+        let (body, blank, _) = result?;
+        Ok((Kind::Inline(body), blank))
+    }
+
+    fn conditional(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
+        let closing: &'static str = if tag.name == "if" { "endif" } else { "endunless" };
+        let mut negated = tag.name == "unless";
+        let mut branches = Vec::new();
+        let mut otherwise: Option<Body> = None;
+        let mut condition = Some(self.with(tag, |p| p.condition())?);
+        let mut blank = true;
+        loop {
+            let (body, body_blank, stop) = self.nested(&["elsif", "else", closing], tag)?;
+            blank &= body_blank;
+            match condition.take() {
+                Some(c) => branches.push((c, std::mem::take(&mut negated), body)),
+                None if otherwise.is_none() => otherwise = Some(body),
+                None => {}
+            }
+            match stop.name {
+                "elsif" => condition = Some(self.with(&stop, |p| p.condition())?),
+                "else" => {}
+                _ => break,
+            }
+        }
+        let mut otherwise = otherwise.unwrap_or_default();
+        if blank {
+            branches.iter_mut().for_each(|b| strip(&mut b.2));
+            strip(&mut otherwise);
+        }
+        Ok((Kind::If(branches, otherwise), blank))
+    }
+
+    fn case(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
+        let subject = self.with(tag, |p| {
+            let e = p.expression()?;
+            p.end()?;
+            Ok(e)
+        })?;
+        let stops = ["when", "else", "endcase"];
+        let (_, _, mut stop) = self.nested(&stops, tag)?;
+        let mut whens = Vec::new();
+        let mut blank = true;
+        while stop.name != "endcase" {
+            let values = if stop.name == "when" {
+                Some(self.with(&stop, |p| {
+                    let mut values = vec![p.expression()?];
+                    while p.word("or") || p.sign(',') {
+                        values.push(p.expression()?);
+                    }
+                    p.end()?;
+                    Ok(values)
+                })?)
+            } else {
+                if !stop.markup.trim_matches(is_space).is_empty() {
+                    return self.error(stop.at, "Syntax Error in tag 'case' - 'else' takes nothing after it");
+                }
+                None
+            };
+            let (body, body_blank, next) = self.nested(&stops, tag)?;
+            blank &= body_blank;
+            whens.push(match values {
+                Some(values) => When::Values(values, body),
+                None => When::Else(body),
+            });
+            stop = next;
+        }
+        if blank {
+            for when in &mut whens {
+                match when {
+                    When::Values(_, body) | When::Else(body) => strip(body),
+                }
+            }
+        }
+        Ok((Kind::Case(subject, whens), blank))
+    }
+
+    fn for_loop(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
+        let mut loop_ = self.with(tag, |p| {
+            let variable = p.id()?;
+            if !p.word("in") {
+                return Err((p.offset(), "For loops require an 'in' clause".into()));
+            }
+            let start = p.offset();
+            let over = p.expression()?;
+            let over_text = tag.markup[start..p.offset()].trim();
+            let name = format!("{variable}-{over_text}").into();
+            let slot = p.symbols.slot(&variable);
+            let reversed = p.word("reversed");
+            let (mut limit, mut offset, mut resume) = (None, None, false);
+            while !p.is_end() && (p.look(',') || matches!(p.peek(), crate::expression::Token::Id(_))) {
+                p.sign(',');
+                let is_limit = p.word("limit");
+                if !is_limit && !p.word("offset") {
+                    let message = "Invalid attribute in for loop. Valid attributes are limit and offset";
+                    return Err((p.offset(), message.into()));
+                }
+                p.expect_sign(':')?;
+                if !is_limit && matches!(p.peek(), crate::expression::Token::Id(id) if id == "continue") {
+                    p.id()?;
+                    resume = true;
+                } else if is_limit {
+                    limit = Some(p.expression()?);
+                } else {
+                    offset = Some(p.expression()?);
+                }
+            }
+            p.end()?;
+            Ok(For { slot, name, over, reversed, limit, offset, resume, body: vec![], otherwise: vec![] })
+        })?;
+        let (body, mut blank, stop) = self.nested(&["else", "endfor"], tag)?;
+        loop_.body = body;
+        let mut stop = stop;
+        while stop.name == "else" {
+            let (body, body_blank, next) = self.nested(&["else", "endfor"], tag)?;
+            loop_.otherwise = body;
+            blank &= body_blank;
+            stop = next;
+        }
+        if blank {
+            strip(&mut loop_.body);
+            strip(&mut loop_.otherwise);
+        }
+        Ok((Kind::For(Box::new(loop_)), blank))
+    }
+
+    fn table_row(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
+        let mut row = self.with(tag, |p| {
+            let variable = p.id()?;
+            if !p.word("in") {
+                return Err((p.offset(), "For loops require an 'in' clause".into()));
+            }
+            let over = p.expression()?;
+            let slot = p.symbols.slot(&variable);
+            let mut row = TableRow { slot, over, cols: None, limit: None, offset: None, body: vec![] };
+            p.sign(',');
+            while matches!(p.peek(), crate::expression::Token::Id(_)) {
+                let at = p.offset();
+                let key = p.id()?;
+                if !matches!(key.as_str(), "cols" | "limit" | "offset" | "range") {
+                    return Err((at, "Invalid attribute in tablerow loop. Valid attributes are cols, limit, offset, and range".into()));
+                }
+                p.expect_sign(':')?;
+                let value = Some(p.expression()?);
+                match key.as_str() {
+                    "cols" => row.cols = value,
+                    "limit" => row.limit = value,
+                    "offset" => row.offset = value,
+                    _ => {}
+                }
+                p.sign(',');
+            }
+            p.end()?;
+            Ok(row)
+        })?;
+        let (body, blank, _) = self.nested(&["endtablerow"], tag)?;
+        row.body = body;
+        Ok((Kind::TableRow(Box::new(row)), blank))
+    }
+
+    fn cycle(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
+        let kind = self.with(tag, |p| {
+            if p.is_end() {
+                return Err((
+                    0,
+                    "Syntax Error in 'cycle' - Valid syntax: cycle [name :] var [, var2, var3 ...]".into(),
+                ));
+            }
+            let first = p.expression()?;
+            let (name, mut values) =
+                if p.sign(':') { (Some(first), vec![p.expression()?]) } else { (None, vec![first]) };
+            while p.sign(',') {
+                if p.is_end() {
+                    break;
+                }
+                values.push(p.expression()?);
+            }
+            p.end()?;
+            let key = match name {
+                Some(name) => Err(name),
+                None if values.iter().any(|v| matches!(v, Expr::Var(_) | Expr::Range(_))) => {
+                    Ok(format!("@{}:{}", tag.at, tag.markup.trim()).into())
+                }
+                None => Ok(format!("{values:?}").into()),
+            };
+            Ok(Kind::Cycle { key, values })
+        })?;
+        Ok((kind, false))
+    }
+
+    fn include(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
+        let isolated = tag.name == "render";
+        let include = self.with(tag, |p| {
+            let name = if isolated { Expr::Str(p.string()?.into()) } else { p.expression()? };
+            let (mut with, mut each) = (None, false);
+            if p.word("for") {
+                each = true;
+                with = Some(p.expression()?);
+            } else if p.word("with") {
+                with = Some(p.expression()?);
+            }
+            let mut alias = None;
+            if p.word("as") {
+                let id = p.id()?;
+                alias = Some(p.symbols.slot(&id));
+            }
+            if alias.is_none()
+                && let Expr::Str(name) = &name
+            {
+                alias = Some(p.symbols.slot(name.rsplit('/').next().unwrap_or(name)));
+            }
+            p.sign(',');
+            let args = p.named()?;
+            let args = args.into_iter().map(|(k, v)| (p.symbols.slot(&k), v)).collect();
+            Ok(Include { isolated, name, with, each, alias, args })
+        })?;
+        match &include.name {
+            Expr::Str(name) => self.partials.push(name.to_string()),
+            _ => self.dynamic_partials = true,
+        }
+        Ok((Kind::Include(Box::new(include)), false))
+    }
+
+    fn raw(&mut self, tag: &Tag<'s>) -> Result<String> {
+        if !tag.markup.trim_matches(is_space).is_empty() {
+            return self.error(tag.at, "Syntax Error in 'raw' - Valid syntax: raw");
+        }
+        let start = self.at;
+        let mut from = self.at;
+        let lead = std::mem::take(&mut self.trim);
+        let source = self.source;
+        while let Some(found) = source[from..self.end].find("{%") {
+            let open = from + found;
+            let inner = source[open + 2..self.end].trim_start_matches('-').trim_start_matches(is_space);
+            if let Some(rest) = inner.strip_prefix("endraw") {
+                let rest = rest.trim_start_matches(is_space);
+                let (rest, trim) = rest.strip_prefix('-').map_or((rest, false), |r| (r, true));
+                if let Some(rest) = rest.strip_prefix("%}") {
+                    let mut text = &source[start..open];
+                    if lead {
+                        text = text.trim_start_matches(is_space);
+                    }
+                    if source[open + 2..].starts_with('-') {
+                        text = text.trim_end_matches(is_space);
+                    }
+                    self.at = self.end - rest.len();
+                    self.trim = trim;
+                    return Ok(text.to_owned());
+                }
+            }
+            from = open + 2;
+        }
+        self.error(tag.at, "'raw' tag was never closed")
+    }
+
+    fn skip_comment(&mut self, tag: &Tag<'s>) -> Result<()> {
+        let mut depth = 1usize;
+        loop {
+            let piece = match self.next() {
+                Ok(piece) => piece,
+                Err(_) if self.skip_broken() => continue,
+                Err(_) => return self.error(tag.at, "'comment' tag was never closed"),
+            };
+            match piece {
+                Piece::End => return self.error(tag.at, "'comment' tag was never closed"),
+                Piece::Tag(inner) if inner.name == "comment" => depth += 1,
+                Piece::Tag(inner) if inner.name == "endcomment" => {
+                    depth -= 1;
+                    if depth == 0 {
+                        return Ok(());
+                    }
+                }
+                Piece::Tag(inner) if inner.name == "raw" && !self.lines => {
+                    if inner.markup.trim_matches(is_space).is_empty() {
+                        self.raw(&inner)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Steps over an opening that is not a tag or output; false at the end.
+    fn skip_broken(&mut self) -> bool {
+        let rest = &self.source[self.at..self.end];
+        if rest.starts_with("{{") || rest.starts_with("{%") {
+            self.at += 2;
+        }
+        self.at < self.end
+    }
+
+    fn skip_doc(&mut self, tag: &Tag<'s>) -> Result<()> {
+        if !tag.markup.trim_matches(is_space).is_empty() {
+            return self.error(tag.at, "Syntax Error in 'doc' - Valid syntax: {% doc %}{% enddoc %}");
+        }
+        loop {
+            match self.next() {
+                Ok(Piece::End) => return self.error(tag.at, "'doc' tag was never closed"),
+                Ok(Piece::Tag(inner)) if inner.name == "enddoc" => return Ok(()),
+                Ok(Piece::Tag(inner)) if inner.name == "doc" => {
+                    return self.error(inner.at, "Syntax Error in 'doc' - Nested doc tags are not allowed");
+                }
+                Ok(_) => {}
+                Err(_) if self.skip_broken() => {}
+                Err(_) => return self.error(tag.at, "'doc' tag was never closed"),
+            }
+        }
+    }
+}
+
+/// Removes white space from a body that prints nothing.
+fn strip(body: &mut Body) {
+    body.retain(|node| !matches!(&node.kind, Kind::Text(text) if text.chars().all(is_space)));
+}
