@@ -93,11 +93,41 @@ pub struct Trace {
     pub errors: Vec<String>,
 }
 
+impl Trace {
+    pub(crate) fn merge(&mut self, other: Trace, part: &str) {
+        let named = |mut m: Missing| {
+            if m.place.file.is_empty() {
+                part.clone_into(&mut m.place.file);
+            }
+            m
+        };
+        self.missing.extend(other.missing.into_iter().map(named));
+        self.fallbacks.extend(other.fallbacks.into_iter().map(named));
+        self.errors.extend(other.errors);
+    }
+}
+
 /// A registered partial, or why it cannot be used.
 #[derive(Debug)]
 pub(crate) struct Partial {
     pub source: Box<str>,
     pub body: Result<Body>,
+}
+
+/// Where the parts of a compiled layout stand in the author's source.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub source: Box<str>,
+    /// Compiled offset to source offset, ascending.
+    pub map: Vec<(u32, u32)>,
+}
+
+impl Origin {
+    pub fn place(&self, at: u32) -> Place {
+        let i = self.map.partition_point(|(compiled, _)| *compiled <= at);
+        let offset = i.checked_sub(1).and_then(|i| self.map.get(i)).map_or(0, |(_, source)| *source);
+        Place::of("", &self.source, offset as usize)
+    }
 }
 
 /// A compiled source with its partials. Immutable; shared between threads.
@@ -106,6 +136,8 @@ pub struct Program {
     pub(crate) symbols: Symbols,
     pub(crate) source: Box<str>,
     pub(crate) body: Body,
+    /// The author's source and, for each part of the compiled one, where it came from.
+    pub(crate) origin: Option<Origin>,
     partials: HashMap<String, Partial>,
     pub(crate) forloop: u32,
     pub(crate) tablerowloop: u32,
@@ -154,7 +186,15 @@ impl Program {
             dynamic = syntax.dynamic_partials && compiled.len() < partials.len();
             compiled.insert(key.to_owned(), Partial { source: text.into(), body });
         }
-        Ok(Program { symbols, source: source.into(), body, partials: compiled, forloop, tablerowloop })
+        Ok(Program {
+            symbols,
+            source: source.into(),
+            origin: None,
+            body,
+            partials: compiled,
+            forloop,
+            tablerowloop,
+        })
     }
 
     pub(crate) fn partial(&self, name: &str) -> Option<(&str, &Partial)> {

@@ -7,11 +7,17 @@ pub mod error;
 pub mod escape;
 mod expression;
 mod filter;
+mod layout;
+pub mod links;
+pub mod message;
 mod number;
+pub mod plain;
 mod render;
 mod syntax;
 pub mod value;
 
 pub use engine::{Limits, Missing, OnError, Options, Partials, Program, Trace};
 pub use error::{Error, Place, Result};
+pub use links::{Dressing, Link, Rewrite};
+pub use message::{Body, Rendered, Source, Template, one_line, render_document};
 pub use value::{Object, Val};

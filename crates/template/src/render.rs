@@ -98,7 +98,10 @@ impl<'a, 'o> Run<'a, 'o> {
     }
 
     fn place(&self, at: u32) -> Place {
-        Place::of(self.source.0, self.source.1, at as usize)
+        match &self.program.origin {
+            Some(origin) if self.source.0.is_empty() => origin.place(at),
+            _ => Place::of(self.source.0, self.source.1, at as usize),
+        }
     }
 
     fn limit<T>(&self, at: u32, message: impl Into<String>) -> Result<T> {

@@ -745,6 +745,29 @@ impl<'s> Syntax<'s> {
     }
 }
 
+/// The byte ranges of all outputs and tags, in order; `raw`, `comment` and `doc` are one range with their content.
+pub(crate) fn spans(source: &str) -> Result<Vec<(std::ops::Range<usize>, bool)>> {
+    let mut symbols = Symbols::default();
+    let mut syntax = Syntax::new(source, &mut symbols, Context::Plain);
+    let mut out = Vec::new();
+    loop {
+        match syntax.next()? {
+            Piece::End => return Ok(out),
+            Piece::Text(..) => {}
+            Piece::Output(_, _, at) => out.push((at..syntax.at, true)),
+            Piece::Tag(tag) => {
+                match tag.name {
+                    "raw" => drop(syntax.raw(&tag)?),
+                    "comment" => syntax.skip_comment(&tag)?,
+                    "doc" => syntax.skip_doc(&tag)?,
+                    _ => {}
+                }
+                out.push((tag.at..syntax.at, false));
+            }
+        }
+    }
+}
+
 /// Removes white space from a body that prints nothing.
 fn strip(body: &mut Body) {
     body.retain(|node| !matches!(&node.kind, Kind::Text(text) if text.chars().all(is_space)));
