@@ -147,7 +147,12 @@ pub struct Program {
 pub type Partials = BTreeMap<String, String>;
 
 fn registered<'p>(partials: &'p Partials, name: &str) -> Option<(&'p str, &'p str)> {
-    let found = partials.get_key_value(name).or_else(|| partials.get_key_value(&format!("{name}.liquid")));
+    let lower = name.to_lowercase();
+    let found = partials
+        .get_key_value(name)
+        .or_else(|| partials.get_key_value(&format!("{name}.liquid")))
+        .or_else(|| partials.get_key_value(&lower))
+        .or_else(|| partials.get_key_value(&format!("{lower}.liquid")));
     found.map(|(k, v)| (k.as_str(), v.as_str()))
 }
 
@@ -201,7 +206,9 @@ impl Program {
         let found = self
             .partials
             .get_key_value(name)
-            .or_else(|| self.partials.get_key_value(&format!("{name}.liquid")));
+            .or_else(|| self.partials.get_key_value(&format!("{name}.liquid")))
+            .or_else(|| self.partials.get_key_value(&name.to_lowercase()))
+            .or_else(|| self.partials.get_key_value(&format!("{}.liquid", name.to_lowercase())));
         found.map(|(k, v)| (k.as_str(), v))
     }
 

@@ -108,7 +108,7 @@ fn fail<T>(source: &str, at: usize, message: impl Into<String>) -> Result<T> {
     Err(Error::Layout { place: Place::of("", source, at), message: message.into() })
 }
 
-impl<'s> Scan<'s> {
+impl Scan<'_> {
     fn content_place(&self) -> Where {
         match self.open.last().copied().unwrap_or_default() {
             "style" | "mj-style" => Where::Style,
@@ -154,7 +154,7 @@ impl<'s> Scan<'s> {
                         let len = rest[1..].find(|c: char| !is_name(c)).unwrap_or(rest.len() - 1);
                         let name = &rest[1..=len];
                         if self.mjml && name.starts_with("mj") && !COMPONENTS.contains(&name) {
-                            return fail(self.source, i, self.unknown(name));
+                            return fail(self.source, i, unknown(name));
                         }
                         self.element = name;
                         self.place = Where::Tag;
@@ -216,15 +216,6 @@ impl<'s> Scan<'s> {
         Ok(())
     }
 
-    fn unknown(&self, name: &str) -> String {
-        match name {
-            "mj-include" => {
-                "mj-include reads files and is not allowed: use {% render 'name' %} with a block".into()
-            }
-            _ => format!("unknown component <{name}>: it would vanish without a trace"),
-        }
-    }
-
     fn opened(&mut self, at: usize, selfclosing: bool) -> Result<()> {
         let name = self.element;
         if !selfclosing && !VOID.iter().any(|v| v.eq_ignore_ascii_case(name)) {
@@ -251,6 +242,15 @@ impl<'s> Scan<'s> {
             self.open.truncate(at);
         }
         self.place = self.content_place();
+    }
+}
+
+fn unknown(name: &str) -> String {
+    match name {
+        "mj-include" => {
+            "mj-include reads files and is not allowed: use {% render 'name' %} with a block".into()
+        }
+        _ => format!("unknown component <{name}>: it would vanish without a trace"),
     }
 }
 

@@ -177,7 +177,7 @@ pub(crate) fn dress(
             rest = &tail[end + 1..];
         } else if preheader.is_some() && is("<body") {
             let Some(end) = crate::plain::tag_end(tail) else { break };
-            out.push_str(&rest[..at + end + 1]);
+            out.push_str(&rest[..=(at + end)]);
             out.push_str("<div style=\"display:none;max-height:0;max-width:0;opacity:0;overflow:hidden;mso-hide:all\">");
             out.push_str(preheader.take().unwrap_or_default());
             out.push_str("</div>");
@@ -232,7 +232,7 @@ fn link(
         return;
     }
     let web = url.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("http"));
-    let tracked = web && find("data-no-track").is_none() && !dressing.untracked.iter().any(|u| *u == url);
+    let tracked = web && find("data-no-track").is_none() && !dressing.untracked.contains(&url);
     let number = links.len() as u32 + 1;
     let link = Link {
         number,

@@ -69,9 +69,6 @@ pub(crate) fn calculate(op: Op, a: &Val<'_>, b: &Val<'_>) -> Result<Val<'static>
         },
         (a, b) => {
             let (x, y) = (float_of(&a), float_of(&b));
-            if matches!(op, Op::Modulo | Op::Divide) && y == 0.0 {
-                return Fault::value("divided by 0");
-            }
             Ok(Val::Float(decimal(op, x, y).unwrap_or(match op {
                 Op::Plus => x + y,
                 Op::Minus => x - y,
@@ -83,8 +80,8 @@ pub(crate) fn calculate(op: Op, a: &Val<'_>, b: &Val<'_>) -> Result<Val<'static>
     }
 }
 
-fn decimal(op: Op, x: f64, y: f64) -> Option<f64> {
-    let (a, b) = (Decimal::of(x)?, Decimal::of(y)?);
+fn decimal(op: Op, left: f64, right: f64) -> Option<f64> {
+    let (a, b) = (Decimal::of(left)?, Decimal::of(right)?);
     let result = match op {
         Op::Plus => {
             let (a, b, scale) = a.align(b)?;
@@ -176,7 +173,7 @@ pub(crate) fn float_text(f: f64) -> String {
         return if f > 0.0 { "Infinity".into() } else { "-Infinity".into() };
     }
     let size = f.abs();
-    if f != 0.0 && !(1e-4..1e16).contains(&size) {
+    if f != 0.0 && (!(1e-4..1e16).contains(&size) || size >= 1e15 && f.fract() == 0.0) {
         let text = format!("{f:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let mantissa = if mantissa.contains('.') { mantissa.to_owned() } else { format!("{mantissa}.0") };

@@ -1,5 +1,7 @@
 //! Templates as trees: text, output and tags, with the place of each in the author's source.
 
+mod tags;
+
 use crate::error::{Error, Place, Result};
 use crate::escape::{Context, Scanner};
 use crate::expression::{Chain, Condition, Expr, Parser, Symbols, Wrong};
@@ -8,6 +10,8 @@ use crate::expression::{Chain, Condition, Expr, Parser, Symbols, Wrong};
 #[derive(Debug)]
 pub(crate) struct Node {
     pub at: u32,
+    /// Whether it prints nothing but white space.
+    pub blank: bool,
     pub kind: Kind,
 }
 
@@ -270,6 +274,7 @@ impl<'s> Syntax<'s> {
         let mut blank = true;
         loop {
             let piece = self.next()?;
+            let mut node_blank = false;
             let (kind, at) = match piece {
                 Piece::End => {
                     if let Some(tag) = opened {
@@ -299,6 +304,7 @@ impl<'s> Syntax<'s> {
                     match self.statement(tag)? {
                         Some((kind, tag_blank)) => {
                             blank &= tag_blank;
+                            node_blank = tag_blank;
                             (kind, at)
                         }
                         None => continue,
@@ -312,7 +318,7 @@ impl<'s> Syntax<'s> {
                     message: format!("more than {NODES_MAX} parts in one template"),
                 });
             }
-            body.push(Node { at: at as u32, kind });
+            body.push(Node { at: at as u32, blank: node_blank, kind });
         }
     }
 
@@ -439,232 +445,13 @@ impl<'s> Syntax<'s> {
         Ok((Kind::Inline(body), blank))
     }
 
-    fn conditional(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
-        let closing: &'static str = if tag.name == "if" { "endif" } else { "endunless" };
-        let mut negated = tag.name == "unless";
-        let mut branches = Vec::new();
-        let mut otherwise: Option<Body> = None;
-        let mut condition = Some(self.with(tag, |p| p.condition())?);
-        let mut blank = true;
-        loop {
-            let (body, body_blank, stop) = self.nested(&["elsif", "else", closing], tag)?;
-            blank &= body_blank;
-            match condition.take() {
-                Some(c) => branches.push((c, std::mem::take(&mut negated), body)),
-                None if otherwise.is_none() => otherwise = Some(body),
-                None => {}
-            }
-            match stop.name {
-                "elsif" => condition = Some(self.with(&stop, |p| p.condition())?),
-                "else" => {}
-                _ => break,
-            }
-        }
-        let mut otherwise = otherwise.unwrap_or_default();
-        if blank {
-            branches.iter_mut().for_each(|b| strip(&mut b.2));
-            strip(&mut otherwise);
-        }
-        Ok((Kind::If(branches, otherwise), blank))
-    }
-
-    fn case(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
-        let subject = self.with(tag, |p| {
-            let e = p.expression()?;
-            p.end()?;
-            Ok(e)
-        })?;
-        let stops = ["when", "else", "endcase"];
-        let (_, _, mut stop) = self.nested(&stops, tag)?;
-        let mut whens = Vec::new();
-        let mut blank = true;
-        while stop.name != "endcase" {
-            let values = if stop.name == "when" {
-                Some(self.with(&stop, |p| {
-                    let mut values = vec![p.expression()?];
-                    while p.word("or") || p.sign(',') {
-                        values.push(p.expression()?);
-                    }
-                    p.end()?;
-                    Ok(values)
-                })?)
-            } else {
-                if !stop.markup.trim_matches(is_space).is_empty() {
-                    return self.error(stop.at, "Syntax Error in tag 'case' - 'else' takes nothing after it");
-                }
-                None
-            };
-            let (body, body_blank, next) = self.nested(&stops, tag)?;
-            blank &= body_blank;
-            whens.push(match values {
-                Some(values) => When::Values(values, body),
-                None => When::Else(body),
-            });
-            stop = next;
-        }
-        if blank {
-            for when in &mut whens {
-                match when {
-                    When::Values(_, body) | When::Else(body) => strip(body),
-                }
-            }
-        }
-        Ok((Kind::Case(subject, whens), blank))
-    }
-
-    fn for_loop(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
-        let mut loop_ = self.with(tag, |p| {
-            let variable = p.id()?;
-            if !p.word("in") {
-                return Err((p.offset(), "For loops require an 'in' clause".into()));
-            }
-            let start = p.offset();
-            let over = p.expression()?;
-            let over_text = tag.markup[start..p.offset()].trim();
-            let name = format!("{variable}-{over_text}").into();
-            let slot = p.symbols.slot(&variable);
-            let reversed = p.word("reversed");
-            let (mut limit, mut offset, mut resume) = (None, None, false);
-            while !p.is_end() && (p.look(',') || matches!(p.peek(), crate::expression::Token::Id(_))) {
-                p.sign(',');
-                let is_limit = p.word("limit");
-                if !is_limit && !p.word("offset") {
-                    let message = "Invalid attribute in for loop. Valid attributes are limit and offset";
-                    return Err((p.offset(), message.into()));
-                }
-                p.expect_sign(':')?;
-                if !is_limit && matches!(p.peek(), crate::expression::Token::Id(id) if id == "continue") {
-                    p.id()?;
-                    resume = true;
-                } else if is_limit {
-                    limit = Some(p.expression()?);
-                } else {
-                    offset = Some(p.expression()?);
-                }
-            }
-            p.end()?;
-            Ok(For { slot, name, over, reversed, limit, offset, resume, body: vec![], otherwise: vec![] })
-        })?;
-        let (body, mut blank, stop) = self.nested(&["else", "endfor"], tag)?;
-        loop_.body = body;
-        let mut stop = stop;
-        while stop.name == "else" {
-            let (body, body_blank, next) = self.nested(&["else", "endfor"], tag)?;
-            loop_.otherwise = body;
-            blank &= body_blank;
-            stop = next;
-        }
-        if blank {
-            strip(&mut loop_.body);
-            strip(&mut loop_.otherwise);
-        }
-        Ok((Kind::For(Box::new(loop_)), blank))
-    }
-
-    fn table_row(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
-        let mut row = self.with(tag, |p| {
-            let variable = p.id()?;
-            if !p.word("in") {
-                return Err((p.offset(), "For loops require an 'in' clause".into()));
-            }
-            let over = p.expression()?;
-            let slot = p.symbols.slot(&variable);
-            let mut row = TableRow { slot, over, cols: None, limit: None, offset: None, body: vec![] };
-            p.sign(',');
-            while matches!(p.peek(), crate::expression::Token::Id(_)) {
-                let at = p.offset();
-                let key = p.id()?;
-                if !matches!(key.as_str(), "cols" | "limit" | "offset" | "range") {
-                    return Err((at, "Invalid attribute in tablerow loop. Valid attributes are cols, limit, offset, and range".into()));
-                }
-                p.expect_sign(':')?;
-                let value = Some(p.expression()?);
-                match key.as_str() {
-                    "cols" => row.cols = value,
-                    "limit" => row.limit = value,
-                    "offset" => row.offset = value,
-                    _ => {}
-                }
-                p.sign(',');
-            }
-            p.end()?;
-            Ok(row)
-        })?;
-        let (body, blank, _) = self.nested(&["endtablerow"], tag)?;
-        row.body = body;
-        Ok((Kind::TableRow(Box::new(row)), blank))
-    }
-
-    fn cycle(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
-        let kind = self.with(tag, |p| {
-            if p.is_end() {
-                return Err((
-                    0,
-                    "Syntax Error in 'cycle' - Valid syntax: cycle [name :] var [, var2, var3 ...]".into(),
-                ));
-            }
-            let first = p.expression()?;
-            let (name, mut values) =
-                if p.sign(':') { (Some(first), vec![p.expression()?]) } else { (None, vec![first]) };
-            while p.sign(',') {
-                if p.is_end() {
-                    break;
-                }
-                values.push(p.expression()?);
-            }
-            p.end()?;
-            let key = match name {
-                Some(name) => Err(name),
-                None if values.iter().any(|v| matches!(v, Expr::Var(_) | Expr::Range(_))) => {
-                    Ok(format!("@{}:{}", tag.at, tag.markup.trim()).into())
-                }
-                None => Ok(format!("{values:?}").into()),
-            };
-            Ok(Kind::Cycle { key, values })
-        })?;
-        Ok((kind, false))
-    }
-
-    fn include(&mut self, tag: &Tag<'s>) -> Result<(Kind, bool)> {
-        let isolated = tag.name == "render";
-        let include = self.with(tag, |p| {
-            let name = if isolated { Expr::Str(p.string()?.into()) } else { p.expression()? };
-            let (mut with, mut each) = (None, false);
-            if p.word("for") {
-                each = true;
-                with = Some(p.expression()?);
-            } else if p.word("with") {
-                with = Some(p.expression()?);
-            }
-            let mut alias = None;
-            if p.word("as") {
-                let id = p.id()?;
-                alias = Some(p.symbols.slot(&id));
-            }
-            if alias.is_none()
-                && let Expr::Str(name) = &name
-            {
-                alias = Some(p.symbols.slot(name.rsplit('/').next().unwrap_or(name)));
-            }
-            p.sign(',');
-            let args = p.named()?;
-            let args = args.into_iter().map(|(k, v)| (p.symbols.slot(&k), v)).collect();
-            Ok(Include { isolated, name, with, each, alias, args })
-        })?;
-        match &include.name {
-            Expr::Str(name) => self.partials.push(name.to_string()),
-            _ => self.dynamic_partials = true,
-        }
-        Ok((Kind::Include(Box::new(include)), false))
-    }
-
     fn raw(&mut self, tag: &Tag<'s>) -> Result<String> {
         if !tag.markup.trim_matches(is_space).is_empty() {
             return self.error(tag.at, "Syntax Error in 'raw' - Valid syntax: raw");
         }
         let start = self.at;
         let mut from = self.at;
-        let lead = std::mem::take(&mut self.trim);
+        self.trim = false;
         let source = self.source;
         while let Some(found) = source[from..self.end].find("{%") {
             let open = from + found;
@@ -673,16 +460,9 @@ impl<'s> Syntax<'s> {
                 let rest = rest.trim_start_matches(is_space);
                 let (rest, trim) = rest.strip_prefix('-').map_or((rest, false), |r| (r, true));
                 if let Some(rest) = rest.strip_prefix("%}") {
-                    let mut text = &source[start..open];
-                    if lead {
-                        text = text.trim_start_matches(is_space);
-                    }
-                    if source[open + 2..].starts_with('-') {
-                        text = text.trim_end_matches(is_space);
-                    }
                     self.at = self.end - rest.len();
                     self.trim = trim;
-                    return Ok(text.to_owned());
+                    return Ok(source[start..open].to_owned());
                 }
             }
             from = open + 2;
@@ -693,9 +473,10 @@ impl<'s> Syntax<'s> {
     fn skip_comment(&mut self, tag: &Tag<'s>) -> Result<()> {
         let mut depth = 1usize;
         loop {
+            let before = self.at;
             let piece = match self.next() {
                 Ok(piece) => piece,
-                Err(_) if self.skip_broken() => continue,
+                Err(_) if self.skip_broken(before) => continue,
                 Err(_) => return self.error(tag.at, "'comment' tag was never closed"),
             };
             match piece {
@@ -707,10 +488,12 @@ impl<'s> Syntax<'s> {
                         return Ok(());
                     }
                 }
-                Piece::Tag(inner) if inner.name == "raw" && !self.lines => {
-                    if inner.markup.trim_matches(is_space).is_empty() {
-                        self.raw(&inner)?;
-                    }
+                Piece::Tag(inner)
+                    if inner.name == "raw"
+                        && !self.lines
+                        && inner.markup.trim_matches(is_space).is_empty() =>
+                {
+                    self.raw(&inner)?;
                 }
                 _ => {}
             }
@@ -718,9 +501,9 @@ impl<'s> Syntax<'s> {
     }
 
     /// Steps over an opening that is not a tag or output; false at the end.
-    fn skip_broken(&mut self) -> bool {
+    fn skip_broken(&mut self, before: usize) -> bool {
         let rest = &self.source[self.at..self.end];
-        if rest.starts_with("{{") || rest.starts_with("{%") {
+        if self.at == before && (rest.starts_with("{{") || rest.starts_with("{%")) {
             self.at += 2;
         }
         self.at < self.end
@@ -731,6 +514,7 @@ impl<'s> Syntax<'s> {
             return self.error(tag.at, "Syntax Error in 'doc' - Valid syntax: {% doc %}{% enddoc %}");
         }
         loop {
+            let before = self.at;
             match self.next() {
                 Ok(Piece::End) => return self.error(tag.at, "'doc' tag was never closed"),
                 Ok(Piece::Tag(inner)) if inner.name == "enddoc" => return Ok(()),
@@ -738,7 +522,7 @@ impl<'s> Syntax<'s> {
                     return self.error(inner.at, "Syntax Error in 'doc' - Nested doc tags are not allowed");
                 }
                 Ok(_) => {}
-                Err(_) if self.skip_broken() => {}
+                Err(_) if self.skip_broken(before) => {}
                 Err(_) => return self.error(tag.at, "'doc' tag was never closed"),
             }
         }

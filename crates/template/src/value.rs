@@ -231,6 +231,11 @@ impl<'a> Val<'a> {
         }
         match key {
             "size" => self.len().map(Val::Int),
+            "first" | "last" if self.as_str().is_some() => {
+                let text = self.as_str().unwrap_or_default();
+                let found = if key == "first" { text.chars().next() } else { text.chars().next_back() };
+                Some(Val::text(found.map(String::from).unwrap_or_default()))
+            }
             "first" if self.is_list() || self.is_map() => Some(self.at(0).unwrap_or(Val::Nil)),
             "last" if self.is_list() => Some(self.at(-1).unwrap_or(Val::Nil)),
             _ => None,
@@ -270,6 +275,18 @@ impl<'a> Val<'a> {
                 self.write(&mut out);
                 Cow::Owned(out)
             }
+        }
+    }
+
+    /// The text a filter works on: lists and objects in their written form.
+    pub(crate) fn to_written(&self) -> Cow<'_, str> {
+        match self {
+            Val::List(_) | Val::Array(_) => {
+                let mut out = String::new();
+                self.inspect(&mut out);
+                Cow::Owned(out)
+            }
+            _ => self.to_text(),
         }
     }
 
@@ -389,7 +406,8 @@ impl<'a> Val<'a> {
     /// Equality as `==` sees it.
     pub(crate) fn equals(&self, other: &Val<'a>) -> bool {
         match (self, other) {
-            (Val::Empty, Val::Empty) | (Val::Blank, Val::Blank) | (Val::Nil, Val::Nil) => true,
+            (Val::Nil, Val::Nil) => true,
+            (Val::Empty | Val::Blank, Val::Empty | Val::Blank) => false,
             (v, Val::Empty) | (Val::Empty, v) => v.is_empty(),
             (v, Val::Blank) | (Val::Blank, v) => v.is_blank(),
             (Val::Bool(a), Val::Bool(b)) => a == b,

@@ -29,7 +29,7 @@ fn run(case: &serde_json::Value) -> Result<String, template::Error> {
         escape: false,
         now: template_now(),
         on_error: if inline { OnError::Inline } else { OnError::Raise },
-        partials_see_data: false,
+        partials_see_data: true,
         ..Options::default()
     };
     program.render(&case["environment"], &options).map(|(text, _)| text)

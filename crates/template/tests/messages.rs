@@ -3,7 +3,7 @@
 use serde_json::json;
 use template::{Body, Dressing, Link, OnError, Options, Rendered, Source, Template, render_document};
 
-const MJML: &str = r##"<mjml>
+const MJML: &str = r#"<mjml>
   <mj-head>
     <mj-title>Your cart, {{ customer.first_name }}</mj-title>
     <mj-style>.offer { color: #123456; } a.offer:hover { color: #ff0000; }</mj-style>
@@ -21,7 +21,7 @@ const MJML: &str = r##"<mjml>
       </mj-column>
     </mj-section>
   </mj-body>
-</mjml>"##;
+</mjml>"#;
 
 fn source(body: Body) -> Source {
     Source {
@@ -43,7 +43,7 @@ fn data() -> serde_json::Value {
 }
 
 fn render(source: &Source, data: &serde_json::Value) -> Rendered {
-    let template = Template::compile(source).unwrap();
+    let template = Template::compile(source).expect("the template compiles");
     let dressing = Dressing {
         utm: vec![("utm_campaign".into(), "cart mail".into())],
         pixel_url: Some("https://t.example/o/1".into()),
@@ -53,7 +53,7 @@ fn render(source: &Source, data: &serde_json::Value) -> Rendered {
         .render(data, &Options::default(), &dressing, &mut |link: &Link| {
             format!("https://t.example/c/{}", link.number)
         })
-        .unwrap()
+        .expect("the mail renders")
 }
 
 #[test]
@@ -101,12 +101,12 @@ fn a_plain_html_mail_goes_through_the_same_inlining() {
     assert!(!mail.html.contains("url(x)") && !mail.html.contains(";background"));
     assert_eq!(mail.warnings.len(), 1);
     assert_eq!(mail.trace.missing[0].name, "customer.nickname");
-    assert_eq!((mail.trace.missing[0].place.line, mail.trace.missing[0].place.column), (1, 103));
+    assert_eq!((mail.trace.missing[0].place.line, mail.trace.missing[0].place.column), (1, 93));
 }
 
 fn plain(template: &str, data: &serde_json::Value) -> String {
     let options = Options { escape: false, on_error: OnError::Raise, ..Options::default() };
-    render_document(template, false, data, &options).unwrap().0
+    render_document(template, false, data, &options).expect("the document renders").0
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn flatten<'a>(
     Ok(())
 }
 
-fn list<'a>(items: Vec<Val<'a>>) -> Val<'a> {
+fn list(items: Vec<Val<'_>>) -> Val<'_> {
     Val::Array(Rc::from(items))
 }
 
@@ -64,6 +64,10 @@ fn property<'a>(run: &Run<'a, '_>, item: &Val<'a>, key: &Val<'a>) -> Result<Val<
                 }
             }
             Ok(current.unwrap_or(Val::Nil))
+        }
+        Val::Str(text) => {
+            let key = key.to_text();
+            Ok(if text.contains(&*key) { Val::text(key) } else { Val::Nil })
         }
         _ => Fault::value(format!("cannot select the property '{}'", key.to_text())),
     }

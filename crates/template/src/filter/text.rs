@@ -16,7 +16,7 @@ macro_rules! plain {
     ($($name:ident($max:literal) |$s:ident, $args:ident| $body:expr;)*) => {$(
         pub(super) fn $name<'a>(run: &mut Run<'a, '_>, value: Val<'a>, $args: &Args<'a>) -> Out<'a> {
             $args.most($max)?;
-            let text = value.to_text();
+            let text = value.to_written();
             let $s: &str = &text;
             let out: String = $body;
             run.reserve(out.len())?;
@@ -72,7 +72,7 @@ pub(super) fn escape<'a>(run: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>)
     if value.is_nil() || matches!(value, Val::Safe(_)) && run.options.escape {
         return Ok(value);
     }
-    let text = value.to_text();
+    let text = value.to_written();
     run.reserve(text.len() * 2)?;
     let mut out = String::with_capacity(text.len() + 16);
     crate::escape::html(&text, &mut out);
@@ -89,7 +89,7 @@ pub(super) fn raw<'a>(_: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>) -> O
 
 pub(super) fn escape_once<'a>(run: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>) -> Out<'a> {
     args.most(0)?;
-    let text = value.to_text();
+    let text = value.to_written();
     run.reserve(text.len() * 2)?;
     let mut out = String::with_capacity(text.len() + 16);
     for (i, c) in text.char_indices() {
@@ -209,12 +209,16 @@ pub(super) fn truncatewords<'a>(run: &mut Run<'a, '_>, value: Val<'a>, args: &Ar
     let text = value.to_text();
     let words = args.integer(0, 15)?.max(1) as usize;
     let dots = args.get(1).map_or("...".into(), |v| v.to_text().into_owned());
-    let mut list: Vec<&str> =
-        text.split(space).filter(|w| !w.is_empty()).take(words.saturating_add(1)).collect();
-    if list.len() <= words {
+    let mut list: Vec<&str> = Vec::new();
+    let mut rest = text.trim_start_matches(space);
+    while list.len() < words && !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(space).unwrap_or(rest.len()));
+        list.push(word);
+        rest = if list.len() < words { after.trim_start_matches(space) } else { after };
+    }
+    if rest.is_empty() {
         return Ok(Val::text(text));
     }
-    list.pop();
     run.reserve(text.len() + dots.len())?;
     Ok(Val::text(list.join(" ") + &dots))
 }
