@@ -14,8 +14,9 @@ fn cases() -> Option<Vec<serde_json::Value>> {
         println!("skipped: no reference cases at {path}");
         return None;
     };
-    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
-    Some(file["cases"].as_array().unwrap().clone())
+    let file: serde_json::Value =
+        serde_json::from_str(&text).expect("the file has the form of the reference cases");
+    Some(file["cases"].as_array().expect("the file has the form of the reference cases").clone())
 }
 
 fn run(case: &serde_json::Value) -> Result<String, template::Error> {
@@ -23,7 +24,11 @@ fn run(case: &serde_json::Value) -> Result<String, template::Error> {
     for (name, source) in case["filesystem"].as_object().into_iter().flatten() {
         partials.insert(name.clone(), source.as_str().unwrap_or_default().to_owned());
     }
-    let program = Program::compile(case["template"].as_str().unwrap(), &partials, false)?;
+    let program = Program::compile(
+        case["template"].as_str().expect("the file has the form of the reference cases"),
+        &partials,
+        false,
+    )?;
     let inline = case["render_errors"].as_bool().unwrap_or(false);
     let options = Options {
         escape: false,
@@ -36,7 +41,7 @@ fn run(case: &serde_json::Value) -> Result<String, template::Error> {
 }
 
 fn template_now() -> model::Timestamp {
-    model::Timestamp::parse("2024-01-01T00:01:58Z").unwrap()
+    model::Timestamp::parse("2024-01-01T00:01:58Z").expect("an instant")
 }
 
 #[test]
