@@ -1,0 +1,189 @@
+//! A condition in plain English, for the console and for explanations.
+
+use std::fmt::Write;
+
+use crate::ast::*;
+
+/// A sentence that says who meets the condition.
+pub fn describe(condition: &Condition) -> String {
+    let mut out = String::new();
+    say(condition, false, &mut out);
+    let mut chars = out.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect::<String>() + ".",
+        None => out,
+    }
+}
+
+/// What an event's properties must be, in plain English.
+pub fn describe_filter(filter: &Filter) -> String {
+    let group = |part: &Filter| match part {
+        Filter::And { .. } | Filter::Or { .. } => format!("({})", describe_filter(part)),
+        part => describe_filter(part),
+    };
+    match filter {
+        Filter::And { all } => all.iter().map(group).collect::<Vec<_>>().join(" and "),
+        Filter::Or { any } => any.iter().map(group).collect::<Vec<_>>().join(" or "),
+        Filter::Not { filter } => format!("not {}", group(filter)),
+        Filter::Property { path, test } => format!("{} {}", path.dotted(), test_words(test)),
+        Filter::AnyOf { path, filter } => format!("any of {} has {}", path.dotted(), describe_filter(filter)),
+        Filter::AllOf { path, filter } => {
+            format!("all of {} have {}", path.dotted(), describe_filter(filter))
+        }
+    }
+}
+
+fn say(condition: &Condition, negated: bool, out: &mut String) {
+    let list = |parts: &[Condition], word: &str, out: &mut String| {
+        for (number, part) in parts.iter().enumerate() {
+            if number > 0 {
+                let _ = write!(out, ", {word} ");
+            }
+            let grouped = matches!(part, Condition::And { .. } | Condition::Or { .. });
+            if grouped {
+                out.push_str(if matches!(part, Condition::Or { .. }) { "either (" } else { "(" });
+            }
+            say(part, false, out);
+            if grouped {
+                out.push(')');
+            }
+        }
+    };
+    let is = if negated { "is not" } else { "is" };
+    let has = if negated { "does not have" } else { "has" };
+    match condition {
+        Condition::And { all } if negated => {
+            out.push_str("not all of: ");
+            list(all, "and", out);
+        }
+        Condition::Or { any } if negated => {
+            out.push_str("none of: ");
+            list(any, "or", out);
+        }
+        Condition::And { all } => list(all, "and", out),
+        Condition::Or { any } => list(any, "or", out),
+        Condition::Not { condition } => say(condition, !negated, out),
+        Condition::Attribute { path, test } => {
+            let not = if negated { "it is not so that " } else { "" };
+            let _ = write!(out, "{not}{} {}", path.dotted(), test_words(test));
+        }
+        Condition::Did { event, window } => {
+            let did = if negated { "did not do" } else { "did" };
+            let _ = write!(out, "{did} {}{}", event_words(event), window_words(window));
+        }
+        Condition::Count { event, window, test } => {
+            let _ = write!(
+                out,
+                "{has} a number of {}{} that {}",
+                event_words(event),
+                window_words(window),
+                test_words(test)
+            );
+        }
+        Condition::Aggregate { function, property, event, window, test } => {
+            let name = match function {
+                Aggregate::Sum => "total",
+                Aggregate::Average => "average",
+                Aggregate::Minimum => "lowest",
+                Aggregate::Maximum => "highest",
+                Aggregate::Distinct => "number of different values of",
+                Aggregate::Top => "most frequent",
+                Aggregate::First => "first",
+                Aggregate::Last => "last",
+            };
+            let (event, window, test) = (event_words(event), window_words(window), test_words(test));
+            let _ = write!(out, "{has} a {name} {} of {event}{window} that {test}", property.dotted());
+        }
+        Condition::Periods { period, event, window, test } => {
+            let (event, window, test) = (event_words(event), window_words(window), test_words(test));
+            let _ = write!(out, "{has} a number of {} with {event}{window} that {test}", period.word());
+        }
+        Condition::Since { which, event, op, span } => {
+            let than = match op {
+                Op::Greater | Op::GreaterOrEqual => "more than",
+                _ => "less than",
+            };
+            let not = if negated { "it is not so that " } else { "" };
+            let _ = write!(out, "{not}the {} {} was {than} {span} ago", which.word(), event_words(event));
+        }
+        Condition::Order { left, comparison, right } => {
+            let not = if negated { "it is not so that " } else { "" };
+            let never = if *comparison == Comparison::After { " (or there was none)" } else { "" };
+            let (first, second) = (event_words(&left.event), event_words(&right.event));
+            let (left, word, right) = (left.which.word(), comparison.word(), right.which.word());
+            let _ = write!(out, "{not}the {left} {first} came {word} the {right} {second}{never}");
+        }
+        Condition::InSegment { segment } => {
+            let _ = write!(out, "{is} in the segment “{segment}”");
+        }
+        Condition::Consents { purpose } => {
+            let _ = write!(out, "{} to “{purpose}”", if negated { "does not consent" } else { "consents" });
+        }
+        Condition::Subscribed { topic } => {
+            let _ = write!(out, "{is} subscribed to the topic “{topic}”");
+        }
+    }
+}
+
+fn event_words(event: &EventPattern) -> String {
+    match &event.filter {
+        None => format!("“{}”", event.name),
+        Some(filter) => format!("“{}” where {}", event.name, describe_filter(filter)),
+    }
+}
+
+fn window_words(window: &Option<Window>) -> String {
+    match window {
+        None => String::new(),
+        Some(Window::InLast { span }) => format!(" in the last {span}"),
+        Some(Window::Since { when }) => format!(" since {when}"),
+        Some(Window::Before { when }) => format!(" before {when}"),
+        Some(Window::Between { from, to }) => format!(" from {from} to {to}"),
+        Some(Window::Today) => " today".to_owned(),
+    }
+}
+
+fn literal_words(literal: &Literal) -> String {
+    match literal {
+        Literal::Text(text) => format!("“{text}”"),
+        literal => literal.to_string(),
+    }
+}
+
+fn test_words(test: &Test) -> String {
+    let list = |values: &[Literal]| values.iter().map(literal_words).collect::<Vec<_>>().join(", ");
+    match test {
+        Test::Compare { op, value } => {
+            let words = match op {
+                Op::Equal => "is",
+                Op::NotEqual => "is something other than",
+                Op::Less => "is below",
+                Op::LessOrEqual => "is at most",
+                Op::Greater => "is above",
+                Op::GreaterOrEqual => "is at least",
+            };
+            format!("{words} {}", literal_words(value))
+        }
+        Test::Between { low, high } => format!("is from {} to {}", literal_words(low), literal_words(high)),
+        Test::In { values } => format!("is one of {}", list(values)),
+        Test::NotIn { values } => format!("is none of {}", list(values)),
+        Test::Missing => "is not known".to_owned(),
+        Test::Present => "is known".to_owned(),
+        Test::StartsWith { text } => format!("starts with “{text}”"),
+        Test::EndsWith { text } => format!("ends with “{text}”"),
+        Test::Contains { value } => format!("contains {}", literal_words(value)),
+        Test::ContainsAny { values } => format!("contains any of {}", list(values)),
+        Test::ContainsAll { values } => format!("contains all of {}", list(values)),
+        Test::Matches { pattern } => format!("matches the pattern {}", pattern.source()),
+        Test::InLast { span } => format!("lies in the last {span}"),
+        Test::InNext { span } => format!("lies in the next {span}"),
+        Test::Before { when } => format!("is before {when}"),
+        Test::After { when } => format!("is after {when}"),
+        Test::On { when } => format!("is on {when}"),
+        Test::Today => "is today".to_owned(),
+        Test::AnniversaryToday => "has its anniversary today".to_owned(),
+        Test::AnniversaryInNext { span } => format!("has its anniversary in the next {span}"),
+        Test::InMonth { month } => format!("is in {}", month.word()),
+        Test::OnWeekday { weekday } => format!("is on a {}", weekday.word()),
+    }
+}
