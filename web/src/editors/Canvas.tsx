@@ -1,0 +1,87 @@
+/** A journey as a canvas to read: each step with how many wait there and how many went through. */
+import "@xyflow/react/dist/style.css";
+import { useComputedColorScheme } from "@mantine/core";
+import { IconArrowsSplit2, IconCircleDot, IconClock, IconFlag, IconMail, IconPlayerPlay, IconTag } from "@tabler/icons-react";
+import { Background, Controls, Handle, Position, ReactFlow, type Node, type NodeProps } from "@xyflow/react";
+import { useMemo } from "react";
+import type { Journey } from "../api";
+import { count, plain, words } from "../format";
+import { edges, layout } from "./graph";
+
+const ICONS: [RegExp, typeof IconMail][] = [
+  [/trigger|start|entry/, IconPlayerPlay], [/wait|delay|until/, IconClock], [/mail|send|message/, IconMail], [/branch|split|if|condition|random/, IconArrowsSplit2], [/exit|end/, IconFlag], [/set|update|attribute|tag/, IconTag],
+];
+
+type Step = Node<{ kind: string; title: string; waiting?: number; passed?: number }, "step">;
+
+function StepNode({ data }: NodeProps<Step>) {
+  const Icon = ICONS.find(([pattern]) => pattern.test(data.kind))?.[1] ?? IconCircleDot;
+  return (
+    <div className="node">
+      <Handle type="target" position={Position.Top} isConnectable={false} style={{ opacity: 0 }} />
+      <div className="kind"><Icon size={14} aria-hidden />{words(data.kind)}</div>
+      <div className="title">{data.title}</div>
+      {(data.waiting !== undefined || data.passed !== undefined) && <div className="counts"><span><b>{count(data.waiting)}</b> here</span><span><b>{count(data.passed)}</b> went through</span></div>}
+      <Handle type="source" position={Position.Bottom} isConnectable={false} style={{ opacity: 0 }} />
+    </div>
+  );
+}
+
+const KINDS = { step: StepNode };
+
+/** Says in a few words what a step does. */
+export function titleOf(id: string, node: Record<string, unknown>): string {
+  for (const key of ["title", "name", "label", "template", "where", "condition", "event", "until", "duration", "for", "seconds", "delay"]) {
+    const value = node[key];
+    if (typeof value === "string" && value) return value;
+    if (typeof value === "number") return `${value} ${key}`;
+  }
+  return words(id);
+}
+
+export default function Canvas({ journey }: { journey: Journey }) {
+  const scheme = useComputedColorScheme("light");
+  const drawn = useMemo(() => {
+    const nodes = journey.definition.nodes ?? {};
+    const links = edges(nodes);
+    const places = layout(nodes, links, journey.definition.layout);
+    const entered = new Set(links.map((link) => link.to));
+    const first = typeof journey.definition.start === "string" ? journey.definition.start : Object.keys(nodes).find((id) => !entered.has(id));
+    const steps: Step[] = Object.entries(nodes).map(([id, node]) => {
+      const counts = journey.counts?.[id];
+      return { id, type: "step", position: places[id] ?? { x: 0, y: 0 }, data: { kind: plain(node.type), title: titleOf(id, node), waiting: counts?.waiting, passed: counts?.passed }, draggable: false };
+    });
+    const lines = links.map((link, index) => ({ id: `${index}`, source: link.from, target: link.to, label: link.label || undefined }));
+    const trigger = journey.definition.trigger;
+    if (trigger && first && !nodes["__trigger"]) {
+      const place = places[first] ?? { x: 0, y: 0 };
+      const about = typeof trigger === "string" ? trigger : titleOf("trigger", (trigger as Record<string, unknown>) ?? {});
+      steps.unshift({ id: "__trigger", type: "step", position: { x: place.x, y: place.y - 132 }, data: { kind: "trigger", title: about }, draggable: false });
+      lines.unshift({ id: "trigger", source: "__trigger", target: first, label: undefined });
+    }
+    return { steps, lines };
+  }, [journey]);
+  return (
+    <div className="canvas">
+      <ReactFlow
+        nodes={drawn.steps}
+        edges={drawn.lines.map((line) => ({ ...line, type: "smoothstep", style: { stroke: "var(--muted)" }, labelStyle: { fill: "var(--ink)", fontSize: 11.5 }, labelBgStyle: { fill: "var(--rail)" }, labelBgPadding: [4, 2] as [number, number] }))}
+        nodeTypes={KINDS}
+        colorMode={scheme}
+        fitView
+        fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
+        minZoom={0.2}
+        nodesConnectable={false}
+        nodesDraggable={false}
+        elementsSelectable={false}
+        nodesFocusable={false}
+        edgesFocusable={false}
+        zoomOnScroll={false}
+        preventScrolling={false}
+      >
+        <Background gap={20} size={1} />
+        <Controls showInteractive={false} />
+      </ReactFlow>
+    </div>
+  );
+}

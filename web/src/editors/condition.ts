@@ -1,0 +1,29 @@
+/** What the editor knows of the condition language: its words, how names are quoted, where a finding stands. */
+import type { Finding } from "../api";
+
+export const KEYWORDS = new Set([
+  "and", "or", "not", "did", "where", "in", "last", "next", "days", "hours", "minutes", "weeks", "months", "count", "sum", "avg", "min", "max",
+  "distinct", "top", "first", "of", "between", "contains", "any", "all", "is", "missing", "present", "matches", "starts", "ends", "with", "then",
+  "within", "time", "since", "after", "before", "segment", "entered", "consents", "subscribed", "to", "topic", "anniversary", "today", "true", "false",
+]);
+
+/** Writes a name as the language wants it. */
+export function quoted(name: string): string {
+  return `"${name.replace(/[\\"]/g, "\\$&")}"`;
+}
+
+/** Finds the stretch of text a finding speaks of; at least one character where there is any. */
+export function placeOf(text: string, finding: Finding): { from: number; to: number } {
+  let from = text.length;
+  if (finding.line && finding.column) {
+    const lines = text.split("\n");
+    const line = Math.min(finding.line, lines.length) - 1;
+    const before = lines.slice(0, line).reduce((sum, one) => sum + one.length + 1, 0);
+    from = before + Math.min(finding.column - 1, lines[line]?.length ?? 0);
+  } else if (typeof finding.offset === "number") {
+    from = Math.min(finding.offset, text.length);
+  }
+  const word = /^(?:"[^"\n]*"?|[\w.]+|\S)/.exec(text.slice(from))?.[0].length ?? 0;
+  if (word > 0) return { from, to: from + word };
+  return { from: Math.max(0, from - 1), to: from };
+}

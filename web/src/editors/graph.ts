@@ -1,0 +1,70 @@
+/** Reads a journey's definition as a graph and gives each node a place, layer by layer. */
+
+export interface Edge {
+  from: string;
+  to: string;
+  label: string;
+}
+
+type Nodes = Record<string, Record<string, unknown>>;
+
+const SILENT = new Set(["next", "then", "to", "target", "node", "goto"]);
+
+/** Finds the edges of a node: every text below it that names another node, labelled by where it stands. */
+export function edges(nodes: Nodes): Edge[] {
+  const found: Edge[] = [];
+  const walk = (from: string, value: unknown, label: string, depth: number) => {
+    if (depth > 5) return;
+    if (typeof value === "string") {
+      if (value !== from && Object.hasOwn(nodes, value) && !found.some((edge) => edge.from === from && edge.to === value && edge.label === label)) found.push({ from, to: value, label });
+    } else if (Array.isArray(value)) {
+      value.forEach((item, index) => walk(from, item, labelOf(item) ?? (value.length > 1 ? `${label ? `${label} ` : ""}${index + 1}` : label), depth + 1));
+    } else if (value && typeof value === "object") {
+      for (const [key, item] of Object.entries(value)) {
+        if (["type", "name", "title", "label", "template", "topic", "where", "event"].includes(key)) continue;
+        const silent = SILENT.has(key) || key === "branches" || key === "arms" || key === "cases";
+        walk(from, item, silent ? label : key.replace(/_/g, " "), depth + 1);
+      }
+    }
+  };
+  for (const [id, node] of Object.entries(nodes)) walk(id, node, "", 0);
+  return found;
+}
+
+function labelOf(item: unknown): string | null {
+  if (!item || typeof item !== "object") return null;
+  const { label, name, when, where, share } = item as Record<string, unknown>;
+  for (const one of [label, name, when, where]) if (typeof one === "string") return one.length > 28 ? `${one.slice(0, 27)}…` : one;
+  return typeof share === "number" ? `${share} %` : null;
+}
+
+/** Places nodes in layers from those nothing leads to; nodes in a circle keep the layer they were first met in. */
+export function layout(nodes: Nodes, links: Edge[], given: Record<string, { x: number; y: number }> = {}): Record<string, { x: number; y: number }> {
+  const ids = Object.keys(nodes);
+  const layer = new Map<string, number>();
+  const entered = new Set(links.map((edge) => edge.to));
+  const queue = ids.filter((id) => !entered.has(id));
+  if (queue.length === 0 && ids[0] !== undefined) queue.push(ids[0]);
+  for (const id of queue) layer.set(id, 0);
+  let steps = 0;
+  while (queue.length > 0 && steps++ < ids.length * ids.length + 8) {
+    const id = queue.shift();
+    if (id === undefined) break;
+    for (const edge of links) {
+      if (edge.from !== id) continue;
+      const next = (layer.get(id) ?? 0) + 1;
+      if (next > (layer.get(edge.to) ?? -1) && next < ids.length) {
+        layer.set(edge.to, next);
+        queue.push(edge.to);
+      }
+    }
+  }
+  const rows = new Map<number, string[]>();
+  for (const id of ids) {
+    const row = layer.get(id) ?? 0;
+    rows.set(row, [...(rows.get(row) ?? []), id]);
+  }
+  const places: Record<string, { x: number; y: number }> = {};
+  for (const [row, members] of rows) members.forEach((id, index) => { places[id] = { x: (index - (members.length - 1) / 2) * 264, y: row * 148 }; });
+  return ids.every((id) => given[id]) ? { ...given } : places;
+}

@@ -1,0 +1,68 @@
+/** Starts the console: themes, data, routes. */
+import "@fontsource-variable/inter";
+import "@mantine/core/styles.css";
+import "@mantine/notifications/styles.css";
+import "./styles.css";
+import { MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Problem } from "./api";
+import { Home } from "./pages/Home";
+import { Empty, Trouble, Waiting } from "./parts/parts";
+import { Shell } from "./shell/Shell";
+import { theme, variables } from "./theme";
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: () => <Empty title="There is nothing at this address">It may have been renamed or removed. The menu leads everywhere there is.</Empty>,
+  errorComponent: ({ error }) => <Trouble error={error instanceof Error ? error : new Error(String(error))} retry={() => window.location.reload()} />,
+});
+type Search = Record<string, string | undefined>;
+const words = (search: Record<string, unknown>): Search => Object.fromEntries(Object.entries(search).map(([key, value]) => [key, typeof value === "string" ? value : value === undefined ? undefined : String(value)]));
+const at = (path: string, component: ReturnType<typeof lazyRouteComponent> | (() => React.ReactNode)) =>
+  createRoute({ getParentRoute: () => root, path, component: component as never, validateSearch: words, pendingComponent: Waiting });
+
+const routes = [
+  at("/", Home),
+  at("/profiles", lazyRouteComponent(() => import("./pages/Profiles"), "Profiles")),
+  at("/profiles/$id", lazyRouteComponent(() => import("./pages/Profile"), "ProfilePage")),
+  at("/segments", lazyRouteComponent(() => import("./pages/Segments"), "Segments")),
+  at("/segments/new", lazyRouteComponent(() => import("./pages/SegmentEditor"), "NewSegment")),
+  at("/segments/$id", lazyRouteComponent(() => import("./pages/Segment"), "SegmentPage")),
+  at("/segments/$id/edit", lazyRouteComponent(() => import("./pages/SegmentEditor"), "EditSegment")),
+  at("/journeys", lazyRouteComponent(() => import("./pages/Journeys"), "Journeys")),
+  at("/journeys/$id", lazyRouteComponent(() => import("./pages/Journeys"), "JourneyPage")),
+  at("/messages", lazyRouteComponent(() => import("./pages/Messages"), "Messages")),
+  at("/messages/$id", lazyRouteComponent(() => import("./pages/Messages"), "MessagePage")),
+  at("/events", lazyRouteComponent(() => import("./pages/Events"), "Events")),
+  at("/query", lazyRouteComponent(() => import("./pages/Query"), "QueryPage")),
+  at("/settings", lazyRouteComponent(() => import("./pages/Settings"), "SettingsPage")),
+];
+const router = createRouter({ routeTree: root.addChildren(routes), defaultPreload: "intent", defaultPreloadStaleTime: 0, scrollRestoration: true });
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      refetchOnWindowFocus: false,
+      retry: (failures, error) => failures < 2 && !(error instanceof Problem && error.status < 500),
+    },
+  },
+});
+
+const container = document.getElementById("root");
+if (container) {
+  createRoot(container).render(
+    <StrictMode>
+      <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto">
+        <Notifications position="bottom-right" />
+        <QueryClientProvider client={client}>
+          <RouterProvider router={router as never} />
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,218 @@
+/** The parts pages are made of: headings, figures, lists, states, instants, statuses. */
+import { Button, Skeleton, Tooltip } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
+import { Problem } from "../api";
+import { count, exact, relative, words } from "../format";
+
+/** A link inside the console. */
+export function A({ to, search, className, children, ...rest }: { to: string; search?: Record<string, string>; className?: string; children: ReactNode; "aria-label"?: string; title?: string }) {
+  return (
+    <Link to={to as never} search={(search ?? {}) as never} className={className} {...rest}>
+      {children}
+    </Link>
+  );
+}
+
+export function Head({ title, line, back, status, children }: { title: ReactNode; line?: ReactNode; back?: { to: string; label: string }; status?: ReactNode; children?: ReactNode }) {
+  useEffect(() => {
+    if (typeof title === "string") document.title = `${title} · Rapport`;
+  }, [title]);
+  return (
+    <div className="head">
+      <div className="grow">
+        {back && <A to={back.to} className="crumb">← {back.label}</A>}
+        <div style={{ display: "flex", gap: 10, alignItems: "center", flexWrap: "wrap" }}>
+          <h1 className="wrap">{title}</h1>
+          {status}
+        </div>
+        {line && <p className="line">{line}</p>}
+      </div>
+      {children && <div style={{ display: "flex", gap: 8 }}>{children}</div>}
+    </div>
+  );
+}
+
+export function Figures({ children }: { children: ReactNode }) {
+  return <div className="figures">{children}</div>;
+}
+
+/** One large numeral; it opens when it has somewhere to lead. */
+export function Figure({ name, value, note, to, search }: { name: string; value: number | string | undefined | null; note?: ReactNode; to?: string; search?: Record<string, string> }) {
+  const body = (
+    <>
+      <div className="name">{name}</div>
+      <div className="figure-value">{typeof value === "string" ? value : count(value)}</div>
+      {note && <div className="note">{note}</div>}
+    </>
+  );
+  return to ? <A to={to} search={search} className="figure">{body}</A> : <div className="figure">{body}</div>;
+}
+
+export function Section({ title, note, more, children }: { title: string; note?: ReactNode; more?: ReactNode; children: ReactNode }) {
+  return (
+    <section className="section">
+      <header>
+        <h2>{title}</h2>
+        {note && <span className="muted small">{note}</span>}
+        {more && <span className="more">{more}</span>}
+      </header>
+      {children}
+    </section>
+  );
+}
+
+let now = Date.now();
+const clocks = new Set<() => void>();
+setInterval(() => {
+  now = Date.now();
+  for (const clock of clocks) clock();
+}, 10_000);
+
+function useNow(): number {
+  return useSyncExternalStore(
+    (clock) => {
+      clocks.add(clock);
+      return () => clocks.delete(clock);
+    },
+    () => now,
+  );
+}
+
+/** An instant: relative, with the exact one on hover. */
+export function When({ at }: { at: string | null | undefined }) {
+  const present = useNow();
+  if (!at) return <span className="muted">–</span>;
+  return <time dateTime={at} title={exact(at)} style={{ whiteSpace: "nowrap" }}>{relative(at, present)}</time>;
+}
+
+const TONES: Record<string, string> = {
+  live: "good", ok: "good", accepted: "good", delivered: "good", subscribed: "good", completed: "good", sent: "good",
+  building: "accent", planned: "accent", active: "accent", opened: "accent", clicked: "accent", composed: "accent",
+  draft: "", skipped: "", duplicate: "", unknown: "", exited: "",
+  paused: "warn", deferred: "warn", warn: "warn", in_doubt: "warn", held: "warn",
+  error: "bad", rejected: "bad", down: "bad", unsubscribed: "bad", failed: "bad", bounced: "bad", suppressed: "bad",
+};
+
+/** A state as a word with its meaning as colour. */
+export function Status({ of, label }: { of: string; label?: string }) {
+  return <span className={`status ${TONES[of] ?? ""}`}>{label ?? words(of)}</span>;
+}
+
+/** What stands where there is nothing yet: what this is, one example, one thing to do. */
+export function Empty({ title, children, example, action }: { title: string; children: ReactNode; example?: string; action?: ReactNode }) {
+  return (
+    <div className="empty">
+      <h2>{title}</h2>
+      <div className="muted">{children}</div>
+      {example && <pre className="code">{example}</pre>}
+      {action && <div style={{ marginTop: 16 }}>{action}</div>}
+    </div>
+  );
+}
+
+/** Says what went wrong and what to do. */
+export function Trouble({ error, retry }: { error: Error; retry?: () => void }) {
+  const missing = error instanceof Problem && error.status === 404;
+  return (
+    <div className="notice bad" role="alert">
+      <strong>{missing ? "This is not here" : "This could not be loaded"}</strong>
+      <div>{error.message}</div>
+      {retry && !missing && (
+        <Button variant="default" size="xs" mt={8} onClick={retry}>Try again</Button>
+      )}
+    </div>
+  );
+}
+
+export function Waiting({ lines = 6 }: { lines?: number }) {
+  return (
+    <div aria-busy="true" aria-label="Loading">
+      {Array.from({ length: lines }, (_, index) => (
+        <Skeleton key={index} height={14} my={14} width={`${92 - ((index * 17) % 40)}%`} radius={4} />
+      ))}
+    </div>
+  );
+}
+
+/** Shows a query's three states; the content only when there is some. */
+export function Loaded<T>({ query, lines, children }: { query: { data: T | undefined; error: Error | null; refetch: () => unknown }; lines?: number; children: (data: T) => ReactNode }) {
+  if (query.data !== undefined) return <>{children(query.data)}</>;
+  if (query.error) return <Trouble error={query.error} retry={() => void query.refetch()} />;
+  return <Waiting lines={lines} />;
+}
+
+export interface Column<T> {
+  title: string;
+  render: (row: T) => ReactNode;
+  right?: boolean;
+  wide?: boolean;
+  width?: number | string;
+}
+
+interface Pages<T> {
+  rows: T[];
+  data: unknown;
+  error: Error | null;
+  refetch: () => unknown;
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  fetchNextPage: () => unknown;
+}
+
+/** A list that loads further pages as it is scrolled; its first column holds the link. */
+export function List<T>({ list, columns, id, label, empty, dense }: { list: Pages<T>; columns: Column<T>[]; id: (row: T) => string | number; label: string; empty: ReactNode; dense?: boolean }) {
+  const end = useRef<HTMLDivElement>(null);
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
+  useEffect(() => {
+    const element = end.current;
+    if (!element || !hasNextPage) return;
+    const observer = new IntersectionObserver(
+      (entries) => {
+        if (entries.some((entry) => entry.isIntersecting) && !isFetchingNextPage) void fetchNextPage();
+      },
+      { rootMargin: "600px" },
+    );
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
+  if (list.data === undefined) {
+    return list.error ? <Trouble error={list.error} retry={() => void list.refetch()} /> : <Waiting lines={8} />;
+  }
+  if (list.rows.length === 0) return <>{empty}</>;
+  const kind = (column: Column<T>) => [column.right ? "right" : "", column.wide ? "wide" : ""].join(" ").trim() || undefined;
+  return (
+    <div className="tablewrap" tabIndex={0} role="region" aria-label={label}>
+      <table className={dense ? "list dense" : "list"}>
+        <thead>
+          <tr>{columns.map((column) => <th key={column.title} scope="col" className={kind(column)} style={{ width: column.width }}>{column.title}</th>)}</tr>
+        </thead>
+        <tbody>
+          {list.rows.map((row) => (
+            <tr key={id(row)}>{columns.map((column) => <td key={column.title} className={kind(column)}>{column.render(row)}</td>)}</tr>
+          ))}
+        </tbody>
+      </table>
+      <div ref={end}>{isFetchingNextPage && <Waiting lines={2} />}</div>
+    </div>
+  );
+}
+
+/** A small line without axes; the words beside it say the number. */
+export function Sparkline({ values, width = 96, height = 24, label }: { values: number[]; width?: number; height?: number; label: string }) {
+  if (values.length < 2) return <span className="muted small">–</span>;
+  const top = Math.max(...values);
+  const bottom = Math.min(...values);
+  const span = top - bottom || 1;
+  const points = values.map((value, index) => `${((index / (values.length - 1)) * (width - 2) + 1).toFixed(1)},${(height - 3 - ((value - bottom) / span) * (height - 6)).toFixed(1)}`);
+  return (
+    <svg width={width} height={height} role="img" aria-label={label} style={{ display: "block" }}>
+      <polyline points={points.join(" ")} fill="none" stroke="var(--accent)" strokeWidth={1.5} strokeLinejoin="round" strokeLinecap="round" />
+    </svg>
+  );
+}
+
+/** A word with its explanation on hover and for screen readers. */
+export function Hint({ label, children }: { label: string; children: ReactNode }) {
+  return <Tooltip label={label} multiline maw={320}><span>{children}</span></Tooltip>;
+}
