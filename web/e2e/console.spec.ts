@@ -1,0 +1,210 @@
+/**
+ * Walks the console in Chromium. Against RAPPORT_URL with RAPPORT_TOKEN where they are set, else against the stand-in
+ * with made-up data. Screenshots go to RAPPORT_SHOTS.
+ */
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { chromium, type Browser, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { start, TOKEN } from "../test/mock-server.mjs";
+
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const shots = process.env.RAPPORT_SHOTS;
+let base = (process.env.RAPPORT_URL ?? "").replace(/\/$/, "");
+const token = process.env.RAPPORT_URL ? (process.env.RAPPORT_TOKEN ?? "") : TOKEN;
+let server: Server | undefined;
+let browser: Browser;
+let page: Page;
+const broken: string[] = [];
+
+beforeAll(async () => {
+  if (!base) {
+    server = await start();
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+  if (shots) mkdirSync(shots, { recursive: true });
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+  page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", bypassCSP: true });
+  page.setDefaultTimeout(15_000);
+  page.on("pageerror", (error) => broken.push(error.message));
+});
+
+afterAll(async () => {
+  await browser?.close();
+  server?.closeAllConnections();
+  server?.close();
+});
+
+async function settle() {
+  await page.waitForFunction(() => document.querySelector("[aria-busy='true']") === null);
+}
+
+async function inspect(name: string) {
+  await page.evaluate(`if (!window.axe) { ${axe} }`);
+  for (const scheme of ["light", "dark"] as const) {
+    await page.evaluate((value) => document.documentElement.setAttribute("data-mantine-color-scheme", value), scheme);
+    const found = await page.evaluate(async () => {
+      // A mail is shown as it was sent; its own markup is not the console's.
+      const result = await (window as unknown as { axe: { run: (context: unknown, options: unknown) => Promise<{ violations: { id: string; nodes: { target: unknown; failureSummary?: string }[] }[] }> } }).axe.run(
+        { exclude: [["iframe"]] },
+        { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], iframes: false },
+      );
+      return result.violations.flatMap((one) => one.nodes.slice(0, 3).map((node) => `${one.id} at ${String(node.target)}: ${(node.failureSummary ?? "").slice(0, 220)}`));
+    });
+    expect(found, `${name}, ${scheme}`).toEqual([]);
+    if (!shots) continue;
+    for (const width of [1440, 390]) {
+      await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
+      await page.screenshot({ path: `${shots}/${name}-${width}-${scheme}.png` });
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+  }
+  await page.evaluate(() => document.documentElement.setAttribute("data-mantine-color-scheme", "light"));
+}
+
+async function open(path: string, heading: string) {
+  await page.goto(`${base}${path}`);
+  await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
+  await settle();
+}
+
+async function first(path: string, heading: string) {
+  await open(path, heading);
+  const link = page.locator("table.list a.main").first();
+  await link.waitFor();
+  await link.click();
+  await page.waitForURL((url) => url.pathname !== path);
+  await page.locator(".crumb").waitFor();
+  await settle();
+}
+
+describe("the console", () => {
+  it("refuses a wrong token and lets the right one in", async () => {
+    await page.goto(base);
+    await page.getByLabel("Token", { exact: true }).fill("wrong");
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await page.getByText("This token is not known").waitFor();
+    await inspect("sign-in");
+    await page.getByLabel("Token", { exact: true }).fill(token);
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: "Home" }).waitFor();
+  });
+
+  it("shows the live pulse at home", async () => {
+    await open("/", "Home");
+    await page.locator(".pulse", { hasText: "events/s" }).waitFor();
+    await inspect("home");
+  });
+
+  it("keeps the first load under 300 KB without charts and editors", async () => {
+    let size = 0;
+    const names = await page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => name.includes("/assets/") && !/Chart|Code|Canvas/.test(name)));
+    const { gzipSync } = await import("node:zlib");
+    for (const name of new Set(names)) {
+      const body = Buffer.from(await (await page.request.get(name)).body());
+      size += name.endsWith(".woff2") ? body.length : gzipSync(body).length;
+    }
+    expect(size).toBeLessThan(300_000);
+  });
+
+  it("finds a profile and shows what is known of it", async () => {
+    await open("/profiles", "Profiles");
+    await inspect("profiles");
+    await first("/profiles", "Profiles");
+    await page.getByRole("heading", { name: "Identifiers" }).waitFor();
+    await inspect("profile");
+    await page.getByRole("tab", { name: "Timeline" }).click();
+    await settle();
+    await inspect("profile-timeline");
+  });
+
+  it("shows a segment's members and history", async () => {
+    await open("/segments", "Segments");
+    await inspect("segments");
+    await first("/segments", "Segments");
+    await page.getByRole("tab", { name: "History" }).click();
+    await settle();
+    await inspect("segment");
+  });
+
+  it("shows a mistake in a condition in place, then counts and saves the right one", async () => {
+    await open("/segments/new", "New segment");
+    const name = `Walked ${Date.now()}`;
+    await page.getByLabel("Name").fill(name);
+    const editor = page.getByRole("textbox", { name: "Condition" });
+    await editor.click();
+    await page.keyboard.insertText("country = and");
+    if (!process.env.RAPPORT_URL) {
+      await page.keyboard.press("ControlOrMeta+a");
+      await page.keyboard.insertText('did "Produkt Viewed" in last 30 days');
+    }
+    await page.getByTestId("finding").first().waitFor();
+    await page.locator(".cm-lintRange-error").first().waitFor();
+    expect(await page.getByRole("button", { name: "Save segment" }).isDisabled()).toBe(true);
+    await inspect("segment-error");
+    await editor.click();
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.insertText('did "Product Viewed" in last 30 days');
+    await page.getByTestId("preview").waitFor();
+    await inspect("segment-editor");
+    await page.getByRole("button", { name: "Save segment" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+  });
+
+  it("draws a journey with the people in it", async () => {
+    await open("/journeys", "Journeys");
+    await inspect("journeys");
+    await first("/journeys", "Journeys");
+    await page.locator(".react-flow__node").first().waitFor();
+    await inspect("journey");
+  });
+
+  it("explains a message step by step", async () => {
+    await open("/messages", "Messages");
+    await inspect("messages");
+    await first("/messages", "Messages");
+    await page.getByTestId("trace").locator("li").first().waitFor();
+    await inspect("message");
+  });
+
+  it("shows events as they come and stops when asked", async () => {
+    await open("/events", "Events");
+    await page.locator(".live-row").first().click();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByText("came in since").waitFor();
+    await inspect("events");
+  });
+
+  it("answers a query as a table and as a chart", async () => {
+    await open("/query", "Query");
+    await page.getByRole("textbox", { name: "SQL" }).waitFor();
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByTestId("answer").waitFor();
+    await inspect("query");
+    await page.getByText("Chart", { exact: true }).click();
+    await page.locator("[data-testid=answer] svg").first().waitFor();
+    await inspect("query-chart");
+  });
+
+  it("shows the settings", async () => {
+    for (const tab of ["workspace", "keys", "transport", "dkim"]) {
+      await open(`/settings?tab=${tab}`, "Settings");
+      await inspect(`settings-${tab}`);
+    }
+  });
+
+  it("goes anywhere from the keyboard", async () => {
+    await open("/", "Home");
+    await page.keyboard.press("ControlOrMeta+k");
+    await page.getByRole("combobox", { name: "Find or do" }).fill("query");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "Query" }).waitFor();
+  });
+
+  it("met no uncaught error on the way", () => {
+    expect(broken).toEqual([]);
+  });
+});
