@@ -1,0 +1,269 @@
+//! Rows as callers see them: plain data, named as in GLOSSARY.md.
+
+use model::{IdentifierKind, Position, ProfileId, Timestamp, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+/// A profile's row. `state` is the caller's own format.
+#[derive(Clone, Debug)]
+pub struct ProfileRow {
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Its id.
+    pub id: ProfileId,
+    /// The next instant at which anything can change without an event.
+    pub due_at: Option<Timestamp>,
+    /// When it was first stored.
+    pub created_at: Timestamp,
+    /// When it last did anything.
+    pub last_seen_at: Timestamp,
+    /// For lists and search.
+    pub email: Option<String>,
+    /// For lists and search.
+    pub name: Option<String>,
+    /// For lists and search.
+    pub user_id: Option<String>,
+    /// Everything else.
+    pub state: Vec<u8>,
+}
+
+/// An identifier of a profile.
+#[derive(Clone, Debug)]
+pub struct IdentifierRow {
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Its kind.
+    pub kind: IdentifierKind,
+    /// Its value, normalised.
+    pub value: String,
+    /// The profile it belongs to.
+    pub profile: ProfileId,
+}
+
+/// One profile became part of another.
+#[derive(Clone, Debug, Serialize)]
+pub struct MergeRow {
+    /// Its workspace.
+    #[serde(skip)]
+    pub workspace: WorkspaceId,
+    /// The profile that is no more.
+    pub source: ProfileId,
+    /// The profile it became part of.
+    pub target: ProfileId,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// A profile entered or left a segment.
+#[derive(Clone, Debug)]
+pub struct MembershipChange {
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// The segment.
+    pub segment: String,
+    /// The profile.
+    pub profile: ProfileId,
+    /// Entered or left.
+    pub entered: bool,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in a sentence.
+    pub cause: String,
+}
+
+/// A journey's entry as it stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct EntryRow {
+    /// Its workspace.
+    #[serde(skip)]
+    pub workspace: WorkspaceId,
+    /// Its id.
+    pub id: String,
+    /// The journey.
+    pub journey: String,
+    /// The journey's version.
+    pub version: i64,
+    /// Who.
+    pub profile: ProfileId,
+    /// The node it is at.
+    pub node: String,
+    /// The entry key.
+    pub key: String,
+    /// When it began.
+    pub entered_at: Timestamp,
+    /// When it goes on by itself.
+    pub due_at: Option<Timestamp>,
+    /// When it ended.
+    pub exited_at: Option<Timestamp>,
+    /// How it ended.
+    pub exit_reason: Option<String>,
+    /// Nodes passed in this step, for the counts.
+    #[serde(skip)]
+    pub passed: Vec<String>,
+}
+
+/// A message to be planned.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Its id; follows from the send key.
+    pub id: String,
+    /// Makes the send unique.
+    pub send_key: String,
+    /// Who it is for.
+    pub profile: ProfileId,
+    /// `marketing` or `transactional`.
+    pub kind: String,
+    /// The topic it belongs to.
+    pub topic: String,
+    /// The journey, its entry and node.
+    pub source: Option<(String, String, String)>,
+    /// The template.
+    pub template: String,
+    /// The address.
+    pub recipient: String,
+    /// When to send.
+    pub due_at: Timestamp,
+    /// When it was planned.
+    pub created_at: Timestamp,
+    /// What the template may use: the trigger event and the like. JSON.
+    pub data: String,
+    /// The decision trace so far. JSON list.
+    pub trace: String,
+}
+
+/// A message as stored, without its raw bytes.
+#[derive(Clone, Debug)]
+pub struct MessageRow {
+    /// Its place in the order of planning.
+    pub number: i64,
+    /// Its id.
+    pub id: String,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Who it is for.
+    pub profile: ProfileId,
+    /// `marketing` or `transactional`.
+    pub kind: String,
+    /// The topic.
+    pub topic: String,
+    /// The journey.
+    pub journey: Option<String>,
+    /// The entry.
+    pub entry: Option<String>,
+    /// The node.
+    pub node: Option<String>,
+    /// The template.
+    pub template: String,
+    /// The address.
+    pub recipient: String,
+    /// The subject, once composed.
+    pub subject: String,
+    /// planned, intent, accepted, deferred, rejected, skipped, in_doubt, expired.
+    pub state: String,
+    /// Why it is in that state.
+    pub reason: Option<String>,
+    /// Attempts so far.
+    pub attempt: i64,
+    /// When to send.
+    pub due_at: Timestamp,
+    /// When it was planned.
+    pub created_at: Timestamp,
+    /// When it was handed over.
+    pub sent_at: Option<Timestamp>,
+    /// First open by a person.
+    pub opened_at: Option<Timestamp>,
+    /// First click by a person.
+    pub clicked_at: Option<Timestamp>,
+    /// JSON.
+    pub data: String,
+    /// JSON list.
+    pub trace: String,
+    /// What was composed. JSON.
+    pub content: Option<String>,
+}
+
+/// An event of ours on its way to the log.
+#[derive(Clone, Debug)]
+pub struct Emitted {
+    /// Its id; a second one with the same id is left out.
+    pub message_id: String,
+    /// Its bytes.
+    pub payload: Vec<u8>,
+}
+
+/// A person's word on a topic.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsentRow {
+    /// Its workspace.
+    #[serde(skip)]
+    pub workspace: WorkspaceId,
+    /// Whose.
+    #[serde(skip)]
+    pub profile: ProfileId,
+    /// On what.
+    pub topic: String,
+    /// Yes or no.
+    pub subscribed: bool,
+    /// When it was given.
+    pub at: Timestamp,
+    /// How.
+    pub source: String,
+}
+
+/// A version of a definition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DefinitionRow {
+    /// segment, journey, template.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// From 1.
+    pub version: i64,
+    /// What people call it.
+    pub name: String,
+    /// The document. JSON.
+    pub body: String,
+    /// live, paused, draft.
+    pub status: String,
+    /// Who changed it.
+    pub author: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Everything that follows from one step; written in one transaction.
+#[derive(Debug, Default)]
+pub struct StepCommit {
+    /// Whose position.
+    pub consumer: String,
+    /// What the position must be before.
+    pub expected: Position,
+    /// What it is after.
+    pub position: Position,
+    /// Rows to write; one for each profile.
+    pub profiles: Vec<ProfileRow>,
+    /// Profiles merged away: their rows are removed.
+    pub merges: Vec<MergeRow>,
+    /// Identifiers to point at their profile.
+    pub identifiers: Vec<IdentifierRow>,
+    /// Entries and exits.
+    pub memberships: Vec<MembershipChange>,
+    /// Journey entries as they stand.
+    pub entries: Vec<EntryRow>,
+    /// Messages to plan.
+    pub messages: Vec<NewMessage>,
+    /// Events of ours.
+    pub emitted: Vec<Emitted>,
+    /// Consent; later words win.
+    pub consents: Vec<ConsentRow>,
+}
+
+impl StepCommit {
+    /// A step of `consumer` from `expected` to `position`.
+    pub fn new(consumer: &str, expected: Position, position: Position) -> StepCommit {
+        StepCommit { consumer: consumer.to_owned(), expected, position, ..StepCommit::default() }
+    }
+}
