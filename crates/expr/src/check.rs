@@ -78,7 +78,7 @@ pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
                     name: segment.clone(),
                     nearest: nearest(segment, schema.segments.iter().map(String::as_str)),
                     fatal: true,
-                })
+                });
             }
             Condition::Attribute { path, test } => {
                 let name = path.dotted().into_owned();

@@ -1,0 +1,432 @@
+//! Whether conditions hold at an instant, when that can change, and why.
+
+use expr::{
+    Aggregate, Attributes, Comparison, Condition, Op, Test, Window, bucket, next_midnight, test_value,
+};
+use jiff::tz::TimeZone;
+use model::{Timestamp, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::score;
+use crate::state::{Entry, Series, State, millionths};
+
+/// Whether it holds, and the next instant at which that can change without an event; never later than the true one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub holds: bool,
+    pub changes_at: Option<Timestamp>,
+}
+
+/// Why a condition holds or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The part, as text of the language; `and`, `or`, `not` for groups.
+    pub text: String,
+    /// The part in plain English.
+    pub sentence: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// The value that was tested.
+    pub value: Option<String>,
+    /// The deciding events, latest first; at most ten.
+    pub evidence: Vec<Evidence>,
+    /// When it changes if nothing happens.
+    pub until: Option<Timestamp>,
+    /// The parts of a group.
+    pub children: Vec<Explanation>,
+}
+
+/// An event that decided a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The event's name.
+    pub name: String,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// A condition with its leaves bound to features and segments.
+#[derive(Debug)]
+pub(crate) enum Node {
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    Leaf { condition: Box<Condition>, features: Vec<u32>, segment: Option<u32> },
+}
+
+/// The outcome of a leaf with what an explanation shows of it.
+struct Found<'a> {
+    outcome: Outcome,
+    value: Option<Value>,
+    events: &'a [Entry],
+}
+
+impl Node {
+    fn leaves(&self) -> Vec<&Node> {
+        match self {
+            Node::And(parts) | Node::Or(parts) => parts.iter().flat_map(Node::leaves).collect(),
+            Node::Not(part) => part.leaves(),
+            leaf @ Node::Leaf { .. } => vec![leaf],
+        }
+    }
+
+    pub(crate) fn features(&self) -> Vec<u32> {
+        let mut out = Vec::new();
+        for leaf in self.leaves() {
+            if let Node::Leaf { features, .. } = leaf {
+                out.extend(features);
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    pub(crate) fn segments(&self) -> Vec<u32> {
+        let mut out = Vec::new();
+        for leaf in self.leaves() {
+            if let Node::Leaf { segment, .. } = leaf {
+                out.extend(segment);
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    pub(crate) fn evaluate(&self, state: &State, attributes: &dyn Attributes, now: Timestamp) -> Outcome {
+        let join = |parts: &[Node], all: bool| {
+            let mut joined = Outcome { holds: all, changes_at: None };
+            for part in parts {
+                let outcome = part.evaluate(state, attributes, now);
+                joined.holds =
+                    if all { joined.holds && outcome.holds } else { joined.holds || outcome.holds };
+                joined.changes_at = earlier(joined.changes_at, outcome.changes_at);
+            }
+            joined
+        };
+        match self {
+            Node::And(parts) => join(parts, true),
+            Node::Or(parts) => join(parts, false),
+            Node::Not(part) => {
+                let outcome = part.evaluate(state, attributes, now);
+                Outcome { holds: !outcome.holds, ..outcome }
+            }
+            Node::Leaf { condition, features, segment } => {
+                leaf(condition, features, *segment, state, attributes, now).outcome
+            }
+        }
+    }
+
+    /// The first instant after now at which the whole has the other answer; gives up after some steps.
+    fn turns_at(&self, state: &State, attributes: &dyn Attributes, now: Timestamp) -> Option<Timestamp> {
+        let start = self.evaluate(state, attributes, now);
+        let mut next = start.changes_at?;
+        for _ in 0..400 {
+            let outcome = self.evaluate(state, attributes, next);
+            if outcome.holds != start.holds {
+                return Some(next);
+            }
+            next = outcome.changes_at.filter(|later| *later > next)?;
+        }
+        None
+    }
+
+    pub(crate) fn explain(&self, state: &State, attributes: &dyn Attributes, now: Timestamp) -> Explanation {
+        let until = self.turns_at(state, attributes, now);
+        let group = |word: &str, parts: &[Node], holds: bool| Explanation {
+            text: word.to_owned(),
+            sentence: match word {
+                "and" => "All of these hold".to_owned(),
+                "or" => "At least one of these holds".to_owned(),
+                _ => "This does not hold".to_owned(),
+            },
+            holds,
+            value: None,
+            evidence: Vec::new(),
+            until,
+            children: parts.iter().map(|part| part.explain(state, attributes, now)).collect(),
+        };
+        let holds = self.evaluate(state, attributes, now).holds;
+        match self {
+            Node::And(parts) => group("and", parts, holds),
+            Node::Or(parts) => group("or", parts, holds),
+            Node::Not(part) => group("not", std::slice::from_ref(part), holds),
+            Node::Leaf { condition, features, segment } => {
+                let found = leaf(condition, features, *segment, state, attributes, now);
+                let name = condition.events().first().map(|event| event.name.clone()).unwrap_or_default();
+                let evidence =
+                    |entry: &Entry| Evidence { name: name.clone(), at: Timestamp::from_micros(entry.at) };
+                Explanation {
+                    text: condition.to_string(),
+                    sentence: expr::describe(condition),
+                    holds,
+                    value: found.value.map(|value| match value {
+                        Value::String(text) => text,
+                        value => value.to_string(),
+                    }),
+                    evidence: found.events.iter().rev().take(10).map(evidence).collect(),
+                    until,
+                    children: Vec::new(),
+                }
+            }
+        }
+    }
+}
+
+fn earlier(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {
+    left.into_iter().chain(right).min()
+}
+
+const EMPTY: &Series = &Series { entries: Vec::new(), folded: None };
+
+fn leaf<'a>(
+    condition: &Condition,
+    features: &[u32],
+    segment: Option<u32>,
+    state: &'a State,
+    attributes: &dyn Attributes,
+    now: Timestamp,
+) -> Found<'a> {
+    let series = |number: usize| features.get(number).and_then(|id| state.features.get(id)).unwrap_or(EMPTY);
+    let zone = &attributes.zone();
+    let still = |holds: bool, value: Option<Value>| Found {
+        outcome: Outcome { holds, changes_at: None },
+        value,
+        events: &[],
+    };
+    match condition {
+        Condition::Attribute { path, test } if path.dotted() == score::NAME => {
+            scored(series(0), !features.is_empty(), test, now)
+        }
+        Condition::Attribute { path, test } => {
+            let value = attributes.get(&path.dotted());
+            let leaf = test_value(test, value.as_deref(), now, zone);
+            let outcome = Outcome { holds: leaf.holds, changes_at: leaf.changes_at };
+            Found { outcome, value: value.map(|value| value.into_owned()), events: &[] }
+        }
+        Condition::Did { window, .. } => {
+            let at_least_one = Test::Compare { op: Op::GreaterOrEqual, value: expr::Literal::Number(1.0) };
+            let mut found = count(series(0), window, &at_least_one, zone, now);
+            found.value = None;
+            found
+        }
+        Condition::Count { window, test, .. } => count(series(0), window, test, zone, now),
+        Condition::Aggregate { function, window, test, .. } => {
+            let view = View::of(series(0), window, zone, now);
+            let value = figure(*function, &view);
+            let holds = test_value(test, value.as_ref(), now, zone).holds;
+            Found { outcome: Outcome { holds, changes_at: view.changes_at(0) }, value, events: view.inside }
+        }
+        Condition::Periods { period, window, test, .. } => {
+            let view = View::of(series(0), window, zone, now);
+            let mut many = 0;
+            let mut last = None;
+            for entry in view.inside {
+                let number = Some(bucket(*period, Timestamp::from_micros(entry.at), zone));
+                many += u64::from(number != last);
+                last = number;
+            }
+            let value = Value::from(many);
+            let holds = test_value(test, Some(&value), now, zone).holds;
+            Found {
+                outcome: Outcome { holds, changes_at: view.changes_at(0) },
+                value: Some(value),
+                events: view.inside,
+            }
+        }
+        Condition::Since { which, op, span, .. } => {
+            let view = View::of(series(0), &None, zone, now);
+            let Some(entry) = view.occasion(*which) else {
+                return Found {
+                    outcome: Outcome { holds: false, changes_at: view.changes_at(0) },
+                    value: None,
+                    events: &[],
+                };
+            };
+            let turn = span.after(Timestamp::from_micros(entry[0].at), zone);
+            let (holds, turn) = match op {
+                Op::Greater => (now > turn, turn + 1),
+                Op::LessOrEqual => (now <= turn, turn + 1),
+                Op::Less => (now < turn, turn),
+                _ => (now >= turn, turn),
+            };
+            let turn = Some(turn).filter(|turn| *turn > now && *turn != Timestamp::MAX);
+            let changes_at = earlier(turn, view.changes_at(0));
+            let value = Some(Value::from(format!("last at {}", Timestamp::from_micros(entry[0].at))));
+            Found { outcome: Outcome { holds, changes_at }, value, events: entry }
+        }
+        Condition::Order { left, comparison, right } => {
+            let left_view = View::of(series(0), &None, zone, now);
+            let right_view = View::of(series(1), &None, zone, now);
+            let first = left_view.occasion(left.which);
+            let at = |entry: &[Entry]| entry[0].at;
+            let second = right_view.occasion(right.which).map(at);
+            let holds = match (first.map(at), second, comparison) {
+                (Some(left), Some(right), Comparison::After) => left > right,
+                (Some(left), Some(right), Comparison::Before) => left < right,
+                (Some(_), None, Comparison::After) => true,
+                _ => false,
+            };
+            let changes_at = earlier(left_view.changes_at(0), right_view.changes_at(0));
+            Found { outcome: Outcome { holds, changes_at }, value: None, events: first.unwrap_or(&[]) }
+        }
+        Condition::InSegment { .. } => {
+            let member = segment.and_then(|id| state.members.get(&id));
+            still(member.is_some_and(|member| member.held), None)
+        }
+        Condition::Consents { purpose } => still(attributes.consents(purpose), None),
+        Condition::Subscribed { topic } => still(attributes.subscribed(topic), None),
+        Condition::And { .. } | Condition::Or { .. } | Condition::Not { .. } => still(false, None),
+    }
+}
+
+/// The events of a series as a window sees them now. Events lie in order of time and leave in that order.
+struct View<'a, 'w> {
+    series: &'a Series,
+    inside: &'a [Entry],
+    /// Events that have not happened yet.
+    ahead: &'a [Entry],
+    window: &'w Option<Window>,
+    zone: &'w TimeZone,
+    now: Timestamp,
+}
+
+impl<'a, 'w> View<'a, 'w> {
+    fn of(
+        series: &'a Series,
+        window: &'w Option<Window>,
+        zone: &'w TimeZone,
+        now: Timestamp,
+    ) -> View<'a, 'w> {
+        let entries = &series.entries[..];
+        let passed = entries.partition_point(|entry| entry.at <= now.micros());
+        let before = |edge: Timestamp| entries.partition_point(|entry| entry.at < edge.micros());
+        let (from, to) = match window {
+            None => (0, passed),
+            Some(window @ (Window::InLast { .. } | Window::Today)) => {
+                let left = |entry: &Entry| leaves_at(window, entry, zone).is_some_and(|at| at <= now);
+                (entries[..passed].partition_point(left), passed)
+            }
+            Some(Window::Since { when }) => (before(when.start(zone)), passed),
+            Some(Window::Before { when }) => (0, before(when.start(zone)).min(passed)),
+            Some(Window::Between { from, to }) => {
+                (before(from.start(zone)), before(to.end(zone)).min(passed))
+            }
+        };
+        let inside = if from < to { &entries[from..to] } else { &[] };
+        View { series, inside, ahead: &entries[passed..], window, zone, now }
+    }
+
+    /// When an event happens that lies ahead, or when so many more than `keep` events have left.
+    fn changes_at(&self, skip: usize) -> Option<Timestamp> {
+        let ahead = self.ahead.first().map(|entry| Timestamp::from_micros(entry.at));
+        earlier(ahead, self.leaves_at(skip))
+    }
+
+    fn leaves_at(&self, place: usize) -> Option<Timestamp> {
+        let entry = self.inside.get(place)?;
+        leaves_at(self.window.as_ref()?, entry, self.zone).filter(|at| *at > self.now)
+    }
+
+    fn occasion(&self, which: expr::Which) -> Option<&'a [Entry]> {
+        match which {
+            expr::Which::First => self.inside.get(..1),
+            expr::Which::Last => self.inside.len().checked_sub(1).and_then(|last| self.inside.get(last..)),
+        }
+    }
+}
+
+fn leaves_at(window: &Window, entry: &Entry, zone: &TimeZone) -> Option<Timestamp> {
+    let at = Timestamp::from_micros(entry.at);
+    match window {
+        Window::InLast { span } => Some(span.after(at, zone)).filter(|end| *end != Timestamp::MAX),
+        Window::Today => Some(next_midnight(at, zone)),
+        _ => None,
+    }
+}
+
+fn count<'a>(
+    series: &'a Series,
+    window: &Option<Window>,
+    test: &Test,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Found<'a> {
+    let view = View::of(series, window, zone, now);
+    let folded = view.series.folded.as_ref().map_or(0, |folded| folded.count);
+    let many = folded + view.inside.len() as u64;
+    let holds_at = |many: u64| test_value(test, Some(&Value::from(many)), now, zone).holds;
+    let holds = holds_at(many);
+    // Every event that leaves makes the number smaller by one: find the first that turns the answer.
+    let turn = (0..view.inside.len()).find(|gone| holds_at(many - *gone as u64 - 1) != holds);
+    let ahead = view.ahead.first().map(|entry| Timestamp::from_micros(entry.at));
+    let changes_at = earlier(ahead, turn.and_then(|gone| view.leaves_at(gone)));
+    Found { outcome: Outcome { holds, changes_at }, value: Some(Value::from(many)), events: view.inside }
+}
+
+fn figure(function: Aggregate, view: &View<'_, '_>) -> Option<Value> {
+    let folded = view.series.folded.as_deref();
+    let many = folded.map_or(0, |folded| folded.count) + view.inside.len() as u64;
+    let sum = view.inside.iter().fold(folded.map_or(0, |folded| folded.sum), |sum, entry| {
+        sum.saturating_add(millionths(entry.value.number()))
+    }) as f64
+        / 1e6;
+    let numbers = || view.inside.iter().map(|entry| entry.value.number());
+    let tally = || {
+        let mut tally = folded.map(|folded| folded.tally.clone()).unwrap_or_default();
+        for entry in view.inside {
+            *tally.entry(entry.value.clone()).or_default() += 1;
+        }
+        tally
+    };
+    match function {
+        Aggregate::Sum => Some(sum.into()),
+        Aggregate::Average => (many > 0).then(|| (sum / many as f64).into()),
+        Aggregate::Minimum => (many > 0)
+            .then(|| numbers().fold(folded.map_or(f64::INFINITY, |folded| folded.min), f64::min).into()),
+        Aggregate::Maximum => {
+            let start = folded.map_or(f64::NEG_INFINITY, |folded| folded.max);
+            (many > 0).then(|| numbers().fold(start, f64::max).into())
+        }
+        Aggregate::Distinct => Some((tally().len() as u64).into()),
+        // Of equally frequent values the first in order.
+        Aggregate::Top => {
+            let tally = tally();
+            let most = tally.values().max()?;
+            tally.iter().find(|(_, many)| *many == most).map(|(value, _)| value.to_value())
+        }
+        Aggregate::First => view.inside.first().map(|entry| entry.value.to_value()),
+        Aggregate::Last => view.inside.last().map(|entry| entry.value.to_value()),
+    }
+}
+
+/// The decayed points of a score's series now.
+pub(crate) fn points(series: Option<&Series>, now: Timestamp) -> f64 {
+    let Some(series) = series else { return 0.0 };
+    let folded = series.folded.as_ref().filter(|folded| folded.points > 0.0);
+    let old = folded.map_or(0.0, |folded| score::decayed(folded.points, now.micros() - folded.points_at));
+    let passed = series.entries.iter().take_while(|entry| entry.at <= now.micros());
+    passed.fold(old, |sum, entry| sum + score::decayed(entry.value.number(), now.micros() - entry.at))
+}
+
+fn scored<'a>(series: &'a Series, known: bool, test: &Test, now: Timestamp) -> Found<'a> {
+    let points = points(Some(series), now);
+    let value = known.then(|| Value::from(score::scaled(points)));
+    let holds = test_value(test, value.as_ref(), now, &TimeZone::UTC).holds;
+    let thresholds = match test {
+        Test::Compare { value, .. } => vec![value],
+        Test::Between { low, high } => vec![low, high],
+        Test::In { values } | Test::NotIn { values } => values.iter().collect(),
+        _ => Vec::new(),
+    };
+    let crossings = thresholds.into_iter().filter_map(|literal| match literal {
+        expr::Literal::Number(threshold) => score::falls_to(points, now, *threshold),
+        _ => None,
+    });
+    // A crossing just reached is asked again a moment later, for the rounding of the exponential.
+    let crossing = crossings.min().map(|at| at.max(now + 1_000));
+    let ahead = series.entries.iter().map(|entry| Timestamp::from_micros(entry.at)).find(|at| *at > now);
+    let value = value.map(|value| Value::from((value.as_f64().unwrap_or(0.0) * 10.0).round() / 10.0));
+    Found { outcome: Outcome { holds, changes_at: earlier(crossing, ahead) }, value, events: &[] }
+}

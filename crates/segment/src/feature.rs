@@ -1,0 +1,306 @@
+//! Features: the parts into which conditions fall, each kept once under its canonical text.
+
+use std::collections::BTreeMap;
+
+use expr::{Aggregate, Condition, EventPattern, Filter, Literal, Path, Test, When, Which, Window};
+use jiff::tz::TimeZone;
+use model::time::DAY;
+use model::{Timestamp, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::state::{Entry, Series, Val};
+use crate::{COUNT_MAX, score};
+
+/// What is dropped is older than a window by this much: clocks step back and zones move.
+const SLACK: i64 = 2 * DAY;
+
+/// Stable numbers of features and conditions by canonical text; kept by the caller beside the states.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureIds {
+    ids: BTreeMap<String, u32>,
+    last: u32,
+}
+
+impl FeatureIds {
+    /// The number of a text; the flag says that it is new.
+    pub(crate) fn number(&mut self, text: &str) -> (u32, bool) {
+        if let Some(id) = self.ids.get(text) {
+            return (*id, false);
+        }
+        self.last += 1;
+        self.ids.insert(text.to_owned(), self.last);
+        (self.last, true)
+    }
+
+    /// Forgets what is no longer used; its numbers are never given again.
+    pub(crate) fn keep(&mut self, used: impl Fn(u32) -> bool) {
+        self.ids.retain(|_, id| used(*id));
+    }
+}
+
+/// A feature, as a caller sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureInfo {
+    /// Its stable number.
+    pub id: u32,
+    /// Its canonical text.
+    pub text: String,
+    /// The events it listens to.
+    pub events: Vec<String>,
+}
+
+/// What a feature keeps of its events.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Keep {
+    /// The latest so many.
+    Latest(usize),
+    /// The earliest.
+    First,
+    /// All within the window.
+    All,
+    /// The earliest and latest of every quarter of an hour within the window.
+    Quarters,
+    /// Count, sum, extremes.
+    Total,
+    /// How often each value occurred.
+    Tally,
+    /// The decayed points.
+    Score,
+}
+
+/// What a property must be for its event to be kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Number,
+    Scalar,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    pub name: String,
+    pub filter: Option<Filter>,
+    /// Opens and clicks by machines do not count unless the filter speaks of the actor.
+    pub people_only: bool,
+    pub weight: f64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Feature {
+    pub id: u32,
+    pub text: String,
+    pub listeners: Vec<Listener>,
+    pub property: Option<(Path, Kind)>,
+    pub keep: Keep,
+    pub window: Option<Window>,
+}
+
+impl Feature {
+    fn new(
+        event: &EventPattern,
+        window: Option<Window>,
+        keep: Keep,
+        property: Option<(Path, Kind)>,
+    ) -> Feature {
+        let kept = match &keep {
+            Keep::Latest(many) => format!("latest {many}"),
+            keep => format!("{keep:?}").to_lowercase(),
+        };
+        let property_text = property
+            .as_ref()
+            .map_or(String::new(), |(path, kind)| format!(" {kind:?}({path})").to_lowercase());
+        let window_text = window.as_ref().map_or(String::new(), |window| format!(" {window}"));
+        let mention = event.filter.as_ref().is_some_and(|filter| filter.mentions("actor"));
+        let listener = Listener {
+            name: event.name.clone(),
+            filter: event.filter.clone(),
+            people_only: !mention && ["Email Opened", "Email Link Clicked"].contains(&event.name.as_str()),
+            weight: 0.0,
+        };
+        Feature {
+            id: 0,
+            text: format!("{kept}{property_text} of {event}{window_text}"),
+            listeners: vec![listener],
+            property,
+            keep,
+            window,
+        }
+    }
+
+    fn score() -> Feature {
+        let listener = |(name, weight): &(&str, f64)| Listener {
+            name: (*name).to_owned(),
+            filter: None,
+            people_only: name.starts_with("Email"),
+            weight: *weight,
+        };
+        Feature {
+            id: 0,
+            text: format!("{} 1", score::NAME),
+            listeners: score::WEIGHTS.iter().map(listener).collect(),
+            property: None,
+            keep: Keep::Score,
+            window: None,
+        }
+    }
+
+    /// The features a leaf needs, in the order in which its evaluation asks for them.
+    pub(crate) fn of(leaf: &Condition) -> Option<Vec<Feature>> {
+        let occasion = |which: Which, event: &EventPattern| {
+            let keep = if which == Which::Last { Keep::Latest(1) } else { Keep::First };
+            Feature::new(event, None, keep, None)
+        };
+        Some(match leaf {
+            Condition::Did { event, window } => {
+                vec![Feature::new(event, window.clone(), counted(window, 1), None)]
+            }
+            Condition::Count { event, window, test } => {
+                let many = count_needed(test);
+                let keep = match window {
+                    None if many > 8 => Keep::Total,
+                    _ if many > COUNT_MAX => return None,
+                    window => counted(window, many),
+                };
+                vec![Feature::new(event, window.clone(), keep, None)]
+            }
+            Condition::Aggregate { function, property, event, window, .. } => {
+                let (kind, unbounded) = match function {
+                    Aggregate::Sum | Aggregate::Average | Aggregate::Minimum | Aggregate::Maximum => {
+                        (Kind::Number, Keep::Total)
+                    }
+                    Aggregate::Distinct | Aggregate::Top => (Kind::Scalar, Keep::Tally),
+                    Aggregate::First => (Kind::Scalar, Keep::First),
+                    Aggregate::Last => (Kind::Scalar, Keep::Latest(1)),
+                };
+                let keep = match (window, function) {
+                    (None, _) => unbounded,
+                    (window, Aggregate::Last) => counted(window, 1),
+                    _ => Keep::All,
+                };
+                vec![Feature::new(event, window.clone(), keep, Some((property.clone(), kind)))]
+            }
+            Condition::Periods { event, window, .. } => {
+                let edges = match window {
+                    Some(Window::Since { when } | Window::Before { when }) => vec![when],
+                    Some(Window::Between { from, to }) => vec![from, to],
+                    _ => Vec::new(),
+                };
+                let instants = edges.iter().any(|when| matches!(when, When::At(_)));
+                let keep = if instants { Keep::All } else { Keep::Quarters };
+                vec![Feature::new(event, window.clone(), keep, None)]
+            }
+            Condition::Since { which, event, .. } => vec![occasion(*which, event)],
+            Condition::Order { left, right, .. } => {
+                vec![occasion(left.which, &left.event), occasion(right.which, &right.event)]
+            }
+            Condition::Attribute { path, .. } if path.dotted() == score::NAME => vec![Feature::score()],
+            _ => Vec::new(),
+        })
+    }
+
+    /// Takes an event into the series.
+    pub(crate) fn take(
+        &self,
+        listener: &Listener,
+        series: &mut Series,
+        at: Timestamp,
+        properties: &Value,
+        now: Timestamp,
+    ) -> bool {
+        let value = match &self.property {
+            None => Val::None,
+            Some((path, kind)) => match (expr::lookup(properties, path), kind) {
+                (Some(Value::Number(number)), _) => match number.as_f64().filter(|number| number.is_finite())
+                {
+                    Some(number) => Val::Number(number),
+                    None => return false,
+                },
+                (Some(Value::String(text)), Kind::Scalar) => Val::Text(text.clone()),
+                (Some(Value::Bool(value)), Kind::Scalar) => Val::Bool(*value),
+                _ => return false,
+            },
+        };
+        let value = if self.keep == Keep::Score { Val::Number(listener.weight) } else { value };
+        if self.is_outside(at, now) {
+            return false;
+        }
+        series.insert(Entry { at: at.micros(), value });
+        self.trim(series, now);
+        true
+    }
+
+    /// Whether an event at this instant can never count again.
+    fn is_outside(&self, at: Timestamp, now: Timestamp) -> bool {
+        let utc = TimeZone::UTC;
+        match &self.window {
+            None => false,
+            Some(Window::InLast { span }) => span.after(at, &utc) + SLACK <= now,
+            Some(Window::Today) => at + DAY + SLACK <= now,
+            Some(Window::Since { when }) => at + SLACK < when.start(&utc),
+            Some(Window::Before { when }) => at > when.start(&utc) + SLACK,
+            Some(Window::Between { from, to }) => at + SLACK < from.start(&utc) || at > to.end(&utc) + SLACK,
+        }
+    }
+
+    /// Drops what can never count again.
+    pub(crate) fn trim(&self, series: &mut Series, now: Timestamp) {
+        let passed = series.entries.partition_point(|entry| entry.at <= now.micros());
+        match self.keep {
+            Keep::Latest(many) => {
+                series.entries.drain(..passed.saturating_sub(many));
+            }
+            Keep::First => series.entries.truncate(1),
+            Keep::Total | Keep::Tally | Keep::Score => series.fold(passed, &self.keep),
+            Keep::Quarters => {
+                let quarter = |entry: &Entry| entry.at.div_euclid(15 * model::time::MINUTE);
+                let entries = &series.entries[..passed];
+                let middle: Vec<bool> = (0..passed)
+                    .map(|n| {
+                        n > 0
+                            && n + 1 < passed
+                            && quarter(&entries[n - 1]) == quarter(&entries[n])
+                            && quarter(&entries[n + 1]) == quarter(&entries[n])
+                    })
+                    .collect();
+                if middle.contains(&true) {
+                    let mut number = 0;
+                    series.entries.retain(|_| {
+                        number += 1;
+                        !middle.get(number - 1).copied().unwrap_or(false)
+                    });
+                }
+            }
+            Keep::All => {}
+        }
+        let gone = series
+            .entries
+            .partition_point(|entry| self.is_outside(Timestamp::from_micros(entry.at), now))
+            .min(series.entries.len());
+        if gone > 0 && !matches!(self.window, Some(Window::Before { .. })) {
+            series.entries.drain(..gone);
+        }
+        let beyond = series.entries.len().saturating_sub(crate::ENTRIES_MAX);
+        series.entries.drain(..beyond);
+    }
+}
+
+/// How a count within a window is kept: the latest suffice unless the window ends before the present.
+fn counted(window: &Option<Window>, many: usize) -> Keep {
+    match window {
+        Some(Window::Before { .. } | Window::Between { .. }) => Keep::All,
+        _ => Keep::Latest(many),
+    }
+}
+
+/// How many events must be told apart for a test of their number.
+fn count_needed(test: &Test) -> usize {
+    let number = |literal: &Literal| match literal {
+        Literal::Number(number) if *number >= 0.0 => (number.min(1e12) as usize).saturating_add(2),
+        _ => 1,
+    };
+    match test {
+        Test::Compare { value, .. } => number(value),
+        Test::Between { low, high } => number(low).max(number(high)),
+        Test::In { values } | Test::NotIn { values } => values.iter().map(number).max().unwrap_or(1),
+        _ => 1,
+    }
+}
