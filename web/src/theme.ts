@@ -32,6 +32,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--mantine-color-default-border": "#d9dbde",
     "--mantine-color-placeholder": "#6b7078",
     "--mantine-color-anchor": "#2a43ab",
+    "--mantine-color-error": "#b42525",
   },
   dark: {
     "--mantine-color-body": "#131416",
@@ -42,5 +43,6 @@ export const variables: CSSVariablesResolver = () => ({
     "--mantine-color-default-border": "#34373c",
     "--mantine-color-placeholder": "#90959d",
     "--mantine-color-anchor": "#a5b4f5",
+    "--mantine-color-error": "#f58c8c",
   },
 });

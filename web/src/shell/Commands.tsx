@@ -14,9 +14,12 @@ interface Command {
 
 export function Commands({ opened, close }: { opened: boolean; close: () => void }) {
   return (
-    <Modal opened={opened} onClose={close} withCloseButton={false} padding={8} size={560} yOffset="12vh" title={undefined} aria-label="Search and commands">
-      {opened && <Finder close={close} />}
-    </Modal>
+    <Modal.Root opened={opened} onClose={close} size={560} yOffset="12vh">
+      <Modal.Overlay />
+      <Modal.Content aria-label="Search and commands">
+        <Modal.Body p={8}>{opened && <Finder close={close} />}</Modal.Body>
+      </Modal.Content>
+    </Modal.Root>
   );
 }
 

@@ -89,8 +89,8 @@ function Frame({ session }: { session: Session }) {
         <header className="topbar">
           <span className="space">{session.workspace.name}</span>
           {session.demo && <span className="tag" title="Everything in this workspace is made up, openly">Demo data</span>}
-          <button type="button" className="plainbutton finder" onClick={() => setFinding(true)} aria-label="Search and commands">
-            <IconSearch size={16} aria-hidden /><span className="label">Search or do</span><kbd>⌘K</kbd>
+          <button type="button" className="plainbutton finder" onClick={() => setFinding(true)}>
+            <IconSearch size={16} aria-hidden /><span className="label">Search or do</span><kbd aria-hidden>⌘K</kbd>
           </button>
           <Pulse />
           <ActionIcon variant="subtle" color="gray" onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")} aria-label={scheme === "dark" ? "Use the light theme" : "Use the dark theme"}>
