@@ -45,7 +45,8 @@ async function settle() {
 async function inspect(name: string) {
   await page.evaluate(`if (!window.axe) { ${axe} }`);
   for (const scheme of ["light", "dark"] as const) {
-    await page.evaluate((value) => document.documentElement.setAttribute("data-mantine-color-scheme", value), scheme);
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+    await page.waitForFunction((value) => document.documentElement.getAttribute("data-mantine-color-scheme") === value, scheme);
     const found = await page.evaluate(async () => {
       // A mail is shown as it was sent; its own markup is not the console's.
       const result = await (window as unknown as { axe: { run: (context: unknown, options: unknown) => Promise<{ violations: { id: string; nodes: { target: unknown; failureSummary?: string }[] }[] }> } }).axe.run(
@@ -62,7 +63,7 @@ async function inspect(name: string) {
     }
     await page.setViewportSize({ width: 1440, height: 900 });
   }
-  await page.evaluate(() => document.documentElement.setAttribute("data-mantine-color-scheme", "light"));
+  await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
 }
 
 async function open(path: string, heading: string) {

@@ -59,10 +59,11 @@ export default function Canvas({ journey }: { journey: Journey }) {
       steps.unshift({ id: "__trigger", type: "step", position: { x: place.x, y: place.y - 132 }, data: { kind: "trigger", title: about }, draggable: false });
       lines.unshift({ id: "trigger", source: "__trigger", target: first, label: undefined });
     }
-    return { steps, lines };
+    const levels = steps.map((step) => step.position.y);
+    return { steps, lines, height: Math.min(900, Math.max(420, Math.max(...levels) - Math.min(...levels) + 200)) };
   }, [journey]);
   return (
-    <div className="canvas">
+    <div className="canvas" style={{ height: drawn.height }}>
       <ReactFlow
         nodes={drawn.steps}
         edges={drawn.lines.map((line) => ({ ...line, type: "smoothstep", style: { stroke: "var(--muted)" }, labelStyle: { fill: "var(--ink)", fontSize: 11.5 }, labelBgStyle: { fill: "var(--rail)" }, labelBgPadding: [4, 2] as [number, number] }))}

@@ -65,6 +65,16 @@ export function layout(nodes: Nodes, links: Edge[], given: Record<string, { x: n
     rows.set(row, [...(rows.get(row) ?? []), id]);
   }
   const places: Record<string, { x: number; y: number }> = {};
-  for (const [row, members] of rows) members.forEach((id, index) => { places[id] = { x: (index - (members.length - 1) / 2) * 264, y: row * 148 }; });
+  for (const row of [...rows.keys()].sort((a, b) => a - b)) {
+    const members = rows.get(row) ?? [];
+    // A step alone on its layer stands aside when a sibling's way leads past it to a later layer.
+    const parents = links.filter((edge) => edge.to === members[0]).map((edge) => edge.from);
+    const [parent] = parents;
+    const passed = parent !== undefined && new Set(links.filter((edge) => edge.from === parent).map((edge) => edge.to)).size > 1;
+    const beside = members.length === 1 && parents.length === 1 && parent !== undefined ? (places[parent]?.x ?? 0) + (passed ? 190 : 0) : 0;
+    members.forEach((id, index) => {
+      places[id] = { x: beside + (index - (members.length - 1) / 2) * 264, y: row * 148 };
+    });
+  }
   return ids.every((id) => given[id]) ? { ...given } : places;
 }

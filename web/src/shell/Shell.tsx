@@ -26,11 +26,11 @@ export function Shell() {
 function Pulse() {
   const { tick, connected } = usePulse();
   const behind = (tick?.lag_events ?? 0) > 1000;
-  const state = !connected ? "bad" : behind ? "warn" : "good";
+  const state = !connected ? (tick ? "bad" : "") : behind ? "warn" : "good";
   return (
-    <span className="pulse" title={connected ? "Events a second, and how many wait to be worked through" : "The stream is closed; trying again"}>
+    <span className="pulse" title={connected ? "Events a second, and how many wait to be worked through" : "The stream is not open yet; trying"}>
       <span className={`dot ${state}`} aria-hidden />
-      {connected ? <span>{count(tick?.events_per_second ?? 0)} events/s</span> : <span>Reconnecting</span>}
+      {connected ? <span>{count(tick?.events_per_second ?? 0)} events/s</span> : <span>{tick ? "Reconnecting" : "Connecting"}</span>}
       {connected && <span className="lag">· {behind ? `${count(tick?.lag_events)} waiting` : "up to date"}</span>}
     </span>
   );
