@@ -39,7 +39,7 @@ export function QueryPage() {
   };
   return (
     <>
-      <Head title="Query" line="Read-only SQL over every event and profile, a second old at most.">
+      <Head title="Query" line="Read-only SQL over every event and profile.">
         <Button leftSection={<IconPlayerPlay size={16} aria-hidden />} loading={busy} onClick={() => void run()} disabled={!sql.trim()}>Run</Button>
       </Head>
       <div className="side">
