@@ -19,6 +19,7 @@ mod describe;
 mod error;
 mod eval;
 mod lex;
+mod name;
 mod parse;
 mod print;
 

@@ -1,4 +1,5 @@
 //! The language's forms, its errors and its promise: text, JSON and back without loss.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use expr::{Attributes, Checked, Condition, Filter, Schema, Unit};
 use model::{Timestamp, Value};
@@ -47,8 +48,8 @@ const CANONICAL: &[&str] = &[
     r#"consents to "email_marketing""#,
     r#"subscribed to topic "news""#,
     "engagement_score > 80",
-    r#"not (a = 1 or b = 2) and (c = 3 or not not d = 4)"#,
-    r#"(a = 1 and b = 2) and c = 3"#,
+    "not (a = 1 or b = 2) and (c = 3 or not not d = 4)",
+    "(a = 1 and b = 2) and c = 3",
     r#"`and` = 1 and `did`.x = "say \"hi\"\n\\""#,
 ];
 

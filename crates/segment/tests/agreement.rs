@@ -1,4 +1,5 @@
 //! Stream, history and a slow reference give the same answer at every instant, whatever the order of arrival.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! The segments that the field's textbooks name, events in and memberships out.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use model::{Map, Timestamp, Value};
 use segment::{Cause, Definition, Engine, Error, EventView, FeatureIds, Preview, State};
