@@ -1,1 +1,10 @@
-//! To be described by its owner.
+//! Folds events into profiles: intake of calls, identity resolution, attributes and consent.
+//!
+//! Pure: bytes, lookups and `now` come in as values; what must be written goes out as values.
+
+pub mod identity;
+pub mod intake;
+mod state;
+
+pub use identity::{Identifier, Resolution, identifiers};
+pub use state::{Attribute, Decision, IdentifierState, Profile};
