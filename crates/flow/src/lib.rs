@@ -1,1 +1,28 @@
-//! To be described by its owner.
+//! The workers and what they offer: ingest, step, relay, archive, gate, send; previews, explanations, recipients' acts.
+//!
+//! The only crate that composes the engines. HTTP, the demo and imports stand on [`Platform`].
+
+mod codec;
+mod compose;
+mod emit;
+mod error;
+mod ingest;
+pub mod live;
+mod open;
+mod platform;
+mod query;
+mod recipient;
+pub mod registry;
+mod segments;
+mod send;
+mod step;
+mod worker;
+
+pub use error::{Error, Problem};
+pub use ingest::{ItemOutcome, Outcome};
+pub use platform::{Limits, Options, Platform};
+pub use recipient::{Hint, Recipient};
+pub use segments::{Check, DefinitionKind, Draft, Preview};
+pub use send::{RenderRequest, SendRequest};
+pub use step::{Facts, Hot};
+pub use worker::Workers;

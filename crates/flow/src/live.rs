@@ -88,8 +88,12 @@ pub struct Minute {
     pub duplicates: u64,
 }
 
+/// Upper limits of the latency histogram. Units: seconds.
+const LATENCY_SECONDS: [f64; 10] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
+
 #[derive(Default)]
 struct Inner {
+    latency: [u64; 11],
     minutes: VecDeque<Minute>,
     recent: VecDeque<Arc<Recent>>,
     sequence: u64,
@@ -165,6 +169,24 @@ impl Live {
             inner.roll(now);
             inner.rate_now += count;
         }
+    }
+
+    /// Notes a stepped batch: how long its events took from receipt to membership.
+    pub fn stepped_batch(&self, events: &[Event], now: Timestamp) {
+        self.stepped.fetch_add(events.len() as u64, Ordering::Relaxed);
+        let mut inner = self.inner();
+        for event in events {
+            let seconds = (now - event.received_at) as f64 / SECOND as f64;
+            let place = LATENCY_SECONDS.iter().position(|limit| seconds <= *limit).unwrap_or(LATENCY_SECONDS.len());
+            inner.latency[place] += 1;
+        }
+    }
+
+    /// How many events took at most so many seconds from receipt to membership; the last counts the rest.
+    pub fn latency(&self) -> Vec<(f64, u64)> {
+        let inner = self.inner();
+        let limits = LATENCY_SECONDS.iter().copied().chain([f64::INFINITY]);
+        limits.zip(inner.latency.iter().copied()).collect()
     }
 
     /// Whether one more row fits into this second; callers build rows only then.
@@ -247,4 +269,10 @@ pub fn row(event: &Event, outcome: Fate, position: Option<i64>) -> Recent {
         outcome,
         reasons: Vec::new(),
     }
+}
+
+/// The first product id in raw properties, found without parsing them.
+pub fn product_id(properties: &str) -> Option<&str> {
+    let rest = properties.split_once("\"product_id\"")?.1.trim_start().strip_prefix(':')?.trim_start();
+    rest.strip_prefix('"')?.split('"').next()
 }

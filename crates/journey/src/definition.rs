@@ -161,6 +161,14 @@ impl Compiled {
         }
     }
 
+    /// The templates of sends: (node, template).
+    pub fn templates(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.definition.nodes.iter().filter_map(|(id, node)| match node {
+            Node::Send { template, .. } => Some((id.as_str(), template.as_str())),
+            _ => None,
+        })
+    }
+
     /// The conditions of branches: (node, text).
     pub fn conditions(&self) -> impl Iterator<Item = (&str, &str)> {
         self.definition.nodes.iter().filter_map(|(id, node)| match node {

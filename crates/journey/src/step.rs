@@ -245,7 +245,7 @@ mod tests {
     fn a_definition_with_faults_names_each_of_them() {
         let definition = serde_json::from_value(json!({
             "trigger": {"event": "x"}, "start": "a",
-            "nodes": {"a": {"type": "branch", "condition": "(((", "yes": "zzzzzz", "no": "sned"}, "send": {"type": "exit"}},
+            "nodes": {"a": {"type": "branch", "condition": "(((", "yes": "zzzzzz", "no": "sen"}, "send": {"type": "exit"}},
         }))
         .unwrap();
         let error = Compiled::new("j", 1, definition).unwrap_err();

@@ -30,6 +30,125 @@ impl Store {
         Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name).fetch_one(&mut *writer).await?)
     }
 
+    /// Adds a key by its hash; the same key again changes nothing. Its id is returned.
+    ///
+    /// # Errors
+    /// `Unavailable` when nothing was written.
+    pub async fn put_key(
+        &self,
+        workspace: WorkspaceId,
+        name: &str,
+        kind: &str,
+        hash: &str,
+        hint: &str,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        let id = model::clock::random_hex::<8>();
+        let mut writer = self.write().await;
+        let id = sqlx::query_scalar(
+            "INSERT INTO access_key (id, workspace, name, kind, hash, hint, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (hash) DO UPDATE SET name = excluded.name RETURNING id",
+        )
+        .bind(id)
+        .bind(workspace.0)
+        .bind(name)
+        .bind(kind)
+        .bind(hash)
+        .bind(hint)
+        .bind(now.micros())
+        .fetch_one(&mut *writer)
+        .await?;
+        Ok(id)
+    }
+
+    /// The workspace and kind of a key.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn key(&self, hash: &str) -> Result<Option<(WorkspaceId, String)>, Error> {
+        let row = sqlx::query("SELECT workspace, kind FROM access_key WHERE hash = $1")
+            .bind(hash)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|row| Ok((WorkspaceId(row.try_get(0)?), row.try_get(1)?))).transpose()
+    }
+
+    /// The keys of a workspace: (id, name, kind, hint, created).
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn keys(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<(String, String, String, String, Timestamp)>, Error> {
+        let rows = sqlx::query(
+            "SELECT id, name, kind, hint, created_at FROM access_key WHERE workspace = $1 ORDER BY created_at",
+        )
+        .bind(workspace.0)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let at = Timestamp::from_micros(row.try_get(4)?);
+                Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, at))
+            })
+            .collect()
+    }
+
+    /// Withdraws a key. False when there was none.
+    ///
+    /// # Errors
+    /// `Unavailable` when nothing was written.
+    pub async fn delete_key(&self, workspace: WorkspaceId, id: &str) -> Result<bool, Error> {
+        let mut writer = self.write().await;
+        let done = sqlx::query("DELETE FROM access_key WHERE workspace = $1 AND id = $2")
+            .bind(workspace.0)
+            .bind(id)
+            .execute(&mut *writer)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Begins a console session.
+    ///
+    /// # Errors
+    /// `Unavailable` when nothing was written.
+    pub async fn put_session(&self, hash: &str, workspace: WorkspaceId, now: Timestamp, until: Timestamp) -> Result<(), Error> {
+        let mut writer = self.write().await;
+        sqlx::query("DELETE FROM session WHERE expires_at < $1").bind(now.micros()).execute(&mut *writer).await?;
+        sqlx::query("INSERT INTO session (hash, workspace, created_at, expires_at) VALUES ($1, $2, $3, $4)")
+            .bind(hash)
+            .bind(workspace.0)
+            .bind(now.micros())
+            .bind(until.micros())
+            .execute(&mut *writer)
+            .await?;
+        Ok(())
+    }
+
+    /// The workspace of a session that has not ended.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn session(&self, hash: &str, now: Timestamp) -> Result<Option<WorkspaceId>, Error> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT workspace FROM session WHERE hash = $1 AND expires_at > $2")
+            .bind(hash)
+            .bind(now.micros())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(found.map(WorkspaceId))
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// `Unavailable` when nothing was written.
+    pub async fn delete_session(&self, hash: &str) -> Result<(), Error> {
+        let mut writer = self.write().await;
+        sqlx::query("DELETE FROM session WHERE hash = $1").bind(hash).execute(&mut *writer).await?;
+        Ok(())
+    }
+
     /// The ids of all workspaces and their settings as JSON.
     ///
     /// # Errors
@@ -228,24 +347,18 @@ impl Store {
         Ok(version)
     }
 
-    /// The ids of features by their text, giving new ones a number.
+    /// Sets a named value.
     ///
     /// # Errors
     /// `Unavailable` when nothing was written.
-    pub async fn feature_ids(&self, workspace: WorkspaceId, texts: &[String]) -> Result<Vec<(String, u32)>, Error> {
+    pub async fn put_meta(&self, name: &str, value: &str) -> Result<(), Error> {
         let mut writer = self.write().await;
-        let mut out = Vec::with_capacity(texts.len());
-        for text in texts {
-            let id: i64 = sqlx::query_scalar(
-                "INSERT INTO feature (workspace, text) VALUES ($1, $2) ON CONFLICT DO UPDATE SET text = excluded.text RETURNING id",
-            )
-            .bind(workspace.0)
-            .bind(text)
-            .fetch_one(&mut *writer)
+        sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO UPDATE SET value = excluded.value")
+            .bind(name)
+            .bind(value)
+            .execute(&mut *writer)
             .await?;
-            out.push((text.clone(), id as u32));
-        }
-        Ok(out)
+        Ok(())
     }
 
     /// Profiles by a word in their e-mail, name or user id, most recently seen first; or the members of a segment.
@@ -477,6 +590,96 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// Memberships of a workspace: (segment, profile, since).
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn all_memberships(
+        &self,
+        workspace: WorkspaceId,
+        limit: i64,
+    ) -> Result<Vec<(String, ProfileId, Timestamp)>, Error> {
+        let rows = sqlx::query("SELECT segment, profile, since FROM membership WHERE workspace = $1 LIMIT $2")
+            .bind(workspace.0)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, ProfileId(row.try_get(1)?), Timestamp::from_micros(row.try_get(2)?))))
+            .collect()
+    }
+
+    /// Writes items of a catalogue: (id, JSON).
+    ///
+    /// # Errors
+    /// `Unavailable` when nothing was written.
+    pub async fn put_items(&self, workspace: WorkspaceId, catalog: &str, items: &[(String, String)]) -> Result<(), Error> {
+        let mut writer = self.write().await;
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        for (id, body) in items {
+            sqlx::query(
+                "INSERT INTO item (workspace, catalog, id, body) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT DO UPDATE SET body = excluded.body",
+            )
+            .bind(workspace.0)
+            .bind(catalog)
+            .bind(id)
+            .bind(body)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Items of a catalogue: (id, JSON).
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn items(&self, workspace: WorkspaceId, catalog: &str) -> Result<Vec<(String, String)>, Error> {
+        let rows = sqlx::query("SELECT id, body FROM item WHERE workspace = $1 AND catalog = $2 ORDER BY id")
+            .bind(workspace.0)
+            .bind(catalog)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+
+    /// Writes files that `/media/` serves: (name, content).
+    ///
+    /// # Errors
+    /// `Unavailable` when nothing was written.
+    pub async fn put_assets(&self, workspace: WorkspaceId, kind: &str, files: &[(String, String)]) -> Result<(), Error> {
+        let mut writer = self.write().await;
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        for (name, body) in files {
+            sqlx::query(
+                "INSERT INTO asset (workspace, name, kind, body) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT DO UPDATE SET body = excluded.body, kind = excluded.kind",
+            )
+            .bind(workspace.0)
+            .bind(name)
+            .bind(kind)
+            .bind(body.as_bytes())
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// A file of any workspace by its name: (kind, content). Files are public.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn asset(&self, name: &str) -> Result<Option<(String, Vec<u8>)>, Error> {
+        let row = sqlx::query("SELECT kind, body FROM asset WHERE name = $1 LIMIT 1")
+            .bind(name)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
     }
 
     /// What happened to a message: (name, at, detail, actor).

@@ -56,6 +56,11 @@ impl Converter {
         Ok(Converter { compiled, zone, open: HashMap::new(), order: VecDeque::new(), identified: HashSet::new(), ready: Vec::new() })
     }
 
+    /// The column separator the mapping names.
+    pub fn delimiter(&self) -> Option<char> {
+        self.compiled.mapping.delimiter
+    }
+
     /// Takes one row.
     pub fn take(&mut self, row: &Map) -> Taken {
         let row = typed(row);

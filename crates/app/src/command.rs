@@ -1,0 +1,303 @@
+//! What each command does, on top of the platform.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use flow::{Options, Platform};
+use model::{Clock, ProfileId, Value, WorkspaceId};
+use serde_json::json;
+
+use crate::config::Settings;
+use crate::{Importable, demo, import};
+
+const WORKSPACE: WorkspaceId = WorkspaceId(1);
+
+/// Marks an error as the caller's: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
+
+/// `rapport render`.
+#[derive(Args)]
+pub struct Render {
+    /// The template
+    #[arg(long, value_name = "FILE")]
+    template: PathBuf,
+    /// Its language
+    #[arg(long, default_value = "liquid")]
+    engine: Engine,
+    /// The template is MJML once rendered
+    #[arg(long)]
+    mjml: bool,
+    /// Its data, a JSON object
+    #[arg(long, value_name = "FILE.json")]
+    data: PathBuf,
+    /// What to print
+    #[arg(long, default_value = "html")]
+    format: Print,
+    /// What is escaped
+    #[arg(long, default_value = "html")]
+    escape: Escape,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    Liquid,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Print {
+    Html,
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Escape {
+    Html,
+    None,
+}
+
+/// `rapport segment …`.
+#[derive(Subcommand)]
+pub enum Ask {
+    /// How many profiles a condition holds for
+    Count {
+        /// The condition
+        condition: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Some of the profiles a condition holds for
+    Sample {
+        /// The condition
+        condition: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Why a condition holds, or does not, for one profile
+    Explain {
+        /// The condition
+        condition: String,
+        /// The profile
+        #[arg(long)]
+        profile: i64,
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(4 << 20)
+        .build()
+        .context("cannot start the runtime")
+}
+
+fn logging(settings: &Settings) -> Result<()> {
+    let filter = settings.log.clone().unwrap_or_else(|| "info,sqlx=warn,datafusion=warn".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
+        .map_err(|error| BadInput(format!("the log filter '{filter}' is not understood: {error}")))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log_format.as_deref() {
+        None | Some("text") => subscriber.with_target(false).init(),
+        Some("json") => subscriber.json().init(),
+        Some(other) => return Err(BadInput(format!("the log format '{other}' is unknown: text or json")).into()),
+    }
+    Ok(())
+}
+
+fn options(settings: &Settings, demo: bool) -> Options {
+    Options {
+        data_dir: settings.data(),
+        store_url: settings.store.clone(),
+        base_url: settings.base_url(),
+        demo,
+        smtp_url: if demo { None } else { settings.smtp_url.clone() },
+        from: settings.from.clone(),
+        bootstrap_write_key: settings.bootstrap_write_key.clone(),
+        bootstrap_api_key: settings.bootstrap_api_key.clone(),
+        ..Options::default()
+    }
+}
+
+/// `rapport serve`.
+pub fn serve(settings: Settings) -> Result<()> {
+    logging(&settings)?;
+    runtime()?.block_on(listen(&settings, None))
+}
+
+/// `rapport demo`.
+pub fn demo(settings: Settings, plan: demo::Plan) -> Result<()> {
+    let mut settings = settings;
+    settings.data.get_or_insert_with(|| PathBuf::from("rapport-demo"));
+    logging(&settings)?;
+    runtime()?.block_on(listen(&settings, Some(plan)))
+}
+
+async fn listen(settings: &Settings, plan: Option<demo::Plan>) -> Result<()> {
+    let address = settings.listen();
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: choose another with --listen"))?;
+    let platform = Platform::open(options(settings, plan.is_some()), Clock::system()).await?;
+    let items = match &plan {
+        Some(plan) => demo::prepare(&platform, plan).await?,
+        None => Vec::new(),
+    };
+    let workers = platform.start();
+    let token = platform.setup_token().await?;
+    eprintln!();
+    eprintln!("  Rapport {}", env!("CARGO_PKG_VERSION"));
+    eprintln!("  Console   {}/?token={token}", platform.options.base_url);
+    eprintln!("  Data      {}", platform.options.data_dir.display());
+    eprintln!("  Mail      {}", platform.transport_name(WORKSPACE).await?);
+    eprintln!();
+    let stop = Arc::new(AtomicBool::new(false));
+    let shop = plan.map(|plan| tokio::spawn(demo::run(platform.clone(), plan, items, stop.clone())));
+    api::serve(listener, api::router(platform.clone(), api::Config::default()), shutdown()).await?;
+    stop.store(true, Ordering::Relaxed);
+    if let Some(shop) = shop {
+        shop.await?;
+    }
+    workers.stop().await;
+    Ok(())
+}
+
+async fn shutdown() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+    eprintln!("stopping: finishing what has begun");
+}
+
+/// Opens the data directory, runs the workers until they have caught up with the log, and then `ask`.
+async fn with_platform<T>(
+    settings: &Settings,
+    ask: impl AsyncFnOnce(&Arc<Platform>) -> Result<T>,
+) -> Result<T> {
+    let platform = Platform::open(options(settings, false), Clock::system()).await?;
+    let workers = platform.start_without_sending();
+    let answer = ask(&platform).await;
+    workers.stop().await;
+    answer
+}
+
+async fn catch_up(platform: &Platform) {
+    while platform.lag_events() > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// `rapport import`.
+pub fn import(settings: &Settings, what: Importable, job: &import::Job, as_json: bool) -> Result<()> {
+    runtime()?.block_on(with_platform(settings, async |platform| {
+        let report = match what {
+            Importable::Events | Importable::Profiles => import::events(platform, WORKSPACE, job).await?,
+            Importable::Catalog => import::catalog(platform, WORKSPACE, job).await?,
+            Importable::Suppressions => import::suppressions(platform, WORKSPACE, job).await?,
+        };
+        catch_up(platform).await;
+        if as_json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            println!("{} rows read", report.rows);
+            println!("{} events stored, {} there already", report.accepted, report.duplicates);
+            println!("{} rows left out by a rule, {} rejected", report.left_out, report.rejected);
+            if let Some(path) = &report.rejected_file {
+                println!("rejected rows and reasons: {}", path.display());
+            }
+        }
+        Ok(())
+    }))
+}
+
+/// `rapport query`.
+pub fn query(settings: &Settings, sql: &str, as_json: bool) -> Result<()> {
+    runtime()?.block_on(with_platform(settings, async |platform| {
+        catch_up(platform).await;
+        let answer = platform.query(WORKSPACE, sql).await?;
+        if as_json {
+            println!("{}", serde_json::to_string_pretty(&answer)?);
+            return Ok(());
+        }
+        let names: Vec<&str> = answer.columns.iter().map(|column| column.name.as_str()).collect();
+        println!("{}", names.join("\t"));
+        for row in &answer.rows {
+            let cells: Vec<String> = row.iter().map(cell).collect();
+            println!("{}", cells.join("\t"));
+        }
+        eprintln!("{} rows in {} ms{}", answer.rows.len(), answer.took_ms, if answer.truncated { ", cut" } else { "" });
+        Ok(())
+    }))
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// `rapport segment`.
+pub fn segment(ask: Ask) -> Result<()> {
+    let (Ask::Count { settings, .. } | Ask::Sample { settings, .. } | Ask::Explain { settings, .. }) = &ask;
+    let settings = settings.clone().over_file(None)?;
+    runtime()?.block_on(with_platform(&settings, async |platform| {
+        catch_up(platform).await;
+        let answer = match &ask {
+            Ask::Count { condition, .. } => {
+                let preview = platform.preview(WORKSPACE, condition).await?;
+                json!({"count": preview.count, "total": preview.total, "took_ms": preview.took_ms})
+            }
+            Ask::Sample { condition, .. } => {
+                let preview = platform.preview(WORKSPACE, condition).await?;
+                json!({"count": preview.count, "sample": preview.sample})
+            }
+            Ask::Explain { condition, profile, .. } => {
+                serde_json::to_value(platform.explain(WORKSPACE, condition, ProfileId(*profile)).await?)?
+            }
+        };
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+        Ok(())
+    }))
+}
+
+/// `rapport openapi`.
+pub fn openapi() -> Result<()> {
+    println!("{}", api::openapi().to_pretty_json()?);
+    Ok(())
+}
+
+/// `rapport render`.
+pub fn render(render: &Render) -> Result<()> {
+    let source = std::fs::read_to_string(&render.template)
+        .map_err(|error| BadInput(format!("{}: {error}", render.template.display())))?;
+    let data = std::fs::read_to_string(&render.data)
+        .map_err(|error| BadInput(format!("{}: {error}", render.data.display())))?;
+    let data: Value = serde_json::from_str(&data)
+        .map_err(|error| BadInput(format!("{}:{}:{}: {error}", render.data.display(), error.line(), error.column())))?;
+    let Engine::Liquid = render.engine;
+    let rendered = template::render_document(&source, render.mjml, &data, render.escape == Escape::Html)
+        .map_err(|error| BadInput(format!("{}:{error}", render.template.display())))?;
+    match render.format {
+        Print::Html => print!("{}", rendered.html),
+        Print::Text => print!("{}", rendered.text),
+        Print::Json => println!("{}", serde_json::to_string_pretty(&json!({"html": rendered.html, "text": rendered.text, "warnings": rendered.warnings}))?),
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Composes a mail: gathers what the template may use, renders it with sealed links, and keeps the decision trace.
+
+use std::collections::BTreeMap;
+
+use model::{Map, Timestamp, Value};
+use serde_json::json;
+
+use crate::platform::Platform;
+use crate::registry::{Registry, template_error};
+use crate::step::Hot;
+use crate::Error;
+
+/// Recommendations a template is given.
+const RECOMMENDED_MAX: usize = 6;
+
+/// A composed mail.
+pub struct Composed {
+    /// Its subject.
+    pub subject: String,
+    /// What is kept for the console and the browser view: html, text, links.
+    pub content: Value,
+    /// The trace with what composing added.
+    pub trace: Vec<Value>,
+    /// The bytes to hand over.
+    pub raw: Vec<u8>,
+    /// The sender's address.
+    pub from: String,
+}
+
+/// What a mail is composed from.
+pub struct Order<'a> {
+    /// The message's id; empty for previews, which seal no links.
+    pub message_id: &'a str,
+    /// The template.
+    pub template: &'a template::Template,
+    /// Who it is for, when known.
+    pub hot: Option<(&'a store::ProfileRow, &'a Hot)>,
+    /// The address.
+    pub recipient: &'a str,
+    /// Data of the trigger.
+    pub data: &'a Value,
+    /// As of when.
+    pub now: Timestamp,
+}
+
+impl Platform {
+    /// The data a template sees. Shape: `spec` of the template data in `docs/templates.md`.
+    pub(crate) async fn template_data(
+        &self,
+        registry: &Registry,
+        workspace: model::WorkspaceId,
+        order: &Order<'_>,
+        trace: &mut Vec<Value>,
+    ) -> Result<Map, Error> {
+        let mut customer = Map::new();
+        let mut recommendations = Map::new();
+        if let Some((row, hot)) = order.hot {
+            customer = hot.profile.values();
+            customer.insert("id".to_owned(), json!(row.id.0));
+            customer.entry("email").or_insert_with(|| json!(order.recipient));
+            let names: Vec<&str> = registry.engine.memberships(&hot.segments).map(|(d, _)| d.name.as_str()).collect();
+            customer.insert("segments".to_owned(), json!(names));
+            if let Some(score) = registry.engine.engagement_score(&hot.segments, order.now) {
+                customer.insert("engagement_score".to_owned(), json!(score));
+            }
+            let items = self.recommendations(workspace, row.id, RECOMMENDED_MAX).await?;
+            if !items.is_empty() {
+                let names: Vec<&str> = items.iter().filter_map(|item| item["name"].as_str()).collect();
+                trace.push(json!({
+                    "step": "recommendations", "title": "Recommended products", "at": order.now,
+                    "sentence": format!("Offered: {}.", names.join(", ")), "data": items,
+                }));
+            }
+            recommendations.insert(row.id.0.to_string(), json!(items));
+        }
+        let mut data = order.data.as_object().cloned().unwrap_or_default();
+        if let Some(prefix) = data.get("coupon").and_then(Value::as_str).map(str::to_owned) {
+            let code = format!("{prefix}-{}", self.code(order.message_id));
+            trace.push(json!({
+                "step": "coupon", "title": "Discount code", "at": order.now,
+                "sentence": format!("The code {code} was made for this message alone."), "data": {"code": code},
+            }));
+            data.insert("coupon".to_owned(), json!({"code": code}));
+        }
+        let link = |kind, path: &str| {
+            if order.message_id.is_empty() {
+                return format!("{}/{path}/preview", self.options.base_url);
+            }
+            format!("{}/{path}/{}", self.options.base_url, self.tokens.seal(kind, workspace, order.message_id, 0))
+        };
+        data.insert("customer".to_owned(), Value::Object(customer));
+        data.insert("workspace".to_owned(), Value::Object(registry.settings.clone()));
+        data.insert("site".to_owned(), json!({"recommendations": recommendations}));
+        data.insert("message".to_owned(), json!({"id": order.message_id}));
+        data.insert(
+            "links".to_owned(),
+            json!({
+                "unsubscribe": link(mail::TokenKind::Unsubscribe, "u"),
+                "preferences": link(mail::TokenKind::Preferences, "p"),
+                "view_in_browser": link(mail::TokenKind::View, "v"),
+            }),
+        );
+        Ok(data)
+    }
+
+    /// A discount code that follows from the message: a retry shows the same one.
+    fn code(&self, message_id: &str) -> String {
+        let hash = xxhash_rust::xxh3::xxh3_64(format!("{}{message_id}", self.secret).as_bytes());
+        const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+        (0..8).map(|at| char::from(LETTERS[(hash >> (at * 5)) as usize & 31])).collect()
+    }
+
+    /// Renders a template for a person.
+    pub(crate) async fn render_for(
+        &self,
+        registry: &Registry,
+        workspace: model::WorkspaceId,
+        order: &Order<'_>,
+        trace: &mut Vec<Value>,
+    ) -> Result<template::Rendered, Error> {
+        let data = self.template_data(registry, workspace, order, trace).await?;
+        let options = template::Options { now: order.now, ..template::Options::default() };
+        let mut dressing = template::Dressing::default();
+        if !order.message_id.is_empty() {
+            dressing.utm = vec![("utm_source".into(), "rapport".into()), ("utm_medium".into(), "email".into())];
+            let token = self.tokens.seal(mail::TokenKind::Open, workspace, order.message_id, 0);
+            dressing.pixel_url = Some(format!("{}/t/o/{token}", self.options.base_url));
+        }
+        let mut rewrite = |link: &template::Link| {
+            if order.message_id.is_empty() {
+                return link.url.clone();
+            }
+            let token = self.tokens.seal(mail::TokenKind::Click, workspace, order.message_id, link.number as u32);
+            format!("{}/t/c/{token}", self.options.base_url)
+        };
+        order.template.render(&data, &options, &dressing, &mut rewrite).map_err(|error| template_error(&error))
+    }
+
+    /// Composes a message to bytes.
+    pub(crate) async fn compose(
+        &self,
+        registry: &Registry,
+        workspace: model::WorkspaceId,
+        order: &Order<'_>,
+        trace: Vec<Value>,
+    ) -> Result<Composed, Error> {
+        let mut trace = trace;
+        let rendered = self.render_for(registry, workspace, order, &mut trace).await?;
+        let missing: Vec<String> = rendered.trace.missing.iter().map(|missing| missing.name.clone()).collect();
+        let sentence = if missing.is_empty() {
+            "Every name in the template had a value.".to_owned()
+        } else {
+            format!("Without a value, and left empty or given their default: {}.", missing.join(", "))
+        };
+        trace.push(json!({
+            "step": "fallbacks", "title": "Missing values", "at": order.now, "sentence": sentence, "data": {"missing": missing},
+        }));
+        let setting = |name: &str| registry.settings.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let from_text = match &self.options.from {
+            Some(from) => from.clone(),
+            None => format!("{} <{}>", setting("from_name"), setting("from_email")),
+        };
+        let from = mail::Mailbox::parse(&from_text).map_err(|error| Error::invalid("invalid_sender", "/from", error.to_string()))?;
+        let from_address = from.address.clone();
+        let reply_to = setting("reply_to");
+        let domain = from_address.rsplit_once('@').map_or("localhost", |(_, domain)| domain).to_owned();
+        let unsubscribe = format!(
+            "{}/u/{}",
+            self.options.base_url,
+            self.tokens.seal(mail::TokenKind::Unsubscribe, workspace, order.message_id, 0)
+        );
+        let draft = mail::Draft {
+            from,
+            reply_to: if reply_to.is_empty() { None } else { mail::Mailbox::parse(&reply_to).ok() },
+            to: order.recipient.to_owned(),
+            subject: rendered.subject.clone(),
+            html: rendered.html.clone(),
+            text: rendered.text.clone(),
+            message_id: format!("{}@{domain}", order.message_id),
+            date: order.now,
+            unsubscribe_url: Some(unsubscribe),
+            list_id: Some(format!("workspace-{workspace}.{domain}")),
+            feedback_id: Some(format!("{}:{workspace}:rapport", order.message_id)),
+        };
+        let raw = mail::compose(&draft).map_err(|error| Error::invalid("invalid_mail", "", error.to_string()))?;
+        let raw = self.sign(&domain, &raw).await?;
+        let links: BTreeMap<String, Value> = rendered
+            .links
+            .iter()
+            .map(|link| (link.number.to_string(), json!({"url": link.url, "block": link.block, "id": link.id})))
+            .collect();
+        let content = json!({
+            "html": rendered.html, "text": rendered.text, "preheader": rendered.preheader, "links": links,
+            "from": from_text, "size_bytes": raw.len(),
+        });
+        Ok(Composed { subject: rendered.subject, content, trace, raw, from: from_address })
+    }
+
+    async fn sign(&self, domain: &str, raw: &[u8]) -> Result<Vec<u8>, Error> {
+        let signer = self.signer(domain).await?;
+        signer.sign(raw).map_err(|error| Error::Bug(format!("a mail could not be signed: {error}")))
+    }
+
+    /// The key that signs for a domain; made at first use.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn signer(&self, domain: &str) -> Result<mail::Signer, Error> {
+        let name = format!("dkim.{domain}");
+        let made = mail::Signer::generate_ed25519(domain, "rapport").map_err(|error| Error::Bug(error.to_string()))?;
+        let text = match self.store.meta(&name).await? {
+            Some(text) => text,
+            None => self.store.meta_once(&name, &made.to_text()).await?,
+        };
+        mail::Signer::from_text(domain, "rapport", &text).map_err(|error| Error::Corrupt(error.to_string()))
+    }
+}

@@ -1,0 +1,172 @@
+//! Opening a platform: the data directory, secrets, the first workspace and its keys.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use model::{Clock, Map, Value, WorkspaceId};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::live::Live;
+use crate::platform::{Options, Platform, Wake};
+use crate::registry::Registry;
+
+/// The workspace of a fresh installation.
+pub const FIRST_WORKSPACE: WorkspaceId = WorkspaceId(1);
+
+/// What is kept of a key: enough to recognise it, never enough to use it.
+pub fn key_hash(key: &str) -> String {
+    Sha256::digest(key.as_bytes()).iter().fold(String::new(), |mut out, byte| {
+        use std::fmt::Write;
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+impl Platform {
+    /// Opens the data directory, creating what is missing.
+    ///
+    /// # Errors
+    /// `Conflict` when another process has the directory; otherwise what the store, the log or the lake say.
+    pub async fn open(options: Options, clock: Clock) -> Result<Arc<Platform>, Error> {
+        if options.store_url.is_some() {
+            return Err(Error::invalid(
+                "store_unsupported",
+                "/store",
+                "This build keeps its state in SQLite only: leave --store out.",
+            ));
+        }
+        let lock = store::DirectoryLock::take(&options.data_dir)?;
+        let log = store::Log::open(&options.data_dir).await?;
+        let store = store::Store::open(&options.data_dir).await?;
+        let lake = lake::Lake::open(&options.data_dir)?;
+        let secret = store.meta_once("secret", &model::clock::random_hex::<32>()).await?;
+        let transport = match &options.smtp_url {
+            Some(url) if !options.demo => mail::Transport::Smtp(
+                mail::Smtp::from_url(url).map_err(|error| Error::invalid("invalid_smtp_url", "/smtp_url", error.to_string()))?,
+            ),
+            _ => mail::Transport::Inbox,
+        };
+        let platform = Platform {
+            started_at: clock.now(),
+            clock,
+            log,
+            store,
+            lake: Arc::new(lake),
+            tokens: mail::Tokens::new(secret.as_bytes()),
+            secret,
+            transport,
+            live: Live::default(),
+            options,
+            wake: Wake::default(),
+            registries: RwLock::new(HashMap::new()),
+            stepped: AtomicI64::new(0),
+            _lock: lock,
+        };
+        platform.prepare().await?;
+        Ok(Arc::new(platform))
+    }
+
+    async fn prepare(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        if self.store.workspaces().await?.is_empty() {
+            let settings = json!({
+                "name": "My workspace", "timezone": "UTC", "brand_color": "#1f6f78", "postal_address": "",
+                "from_name": "Rapport", "from_email": "hello@localhost.example", "reply_to": "",
+            });
+            self.store.put_workspace(FIRST_WORKSPACE, &settings.to_string(), now).await?;
+        }
+        for (key, kind) in [(&self.options.bootstrap_write_key, "server"), (&self.options.bootstrap_api_key, "api")] {
+            if let Some(key) = key {
+                if key.len() < 24 {
+                    return Err(Error::invalid("weak_key", "/bootstrap", "A bootstrap key has at least 24 characters."));
+                }
+                self.store.put_key(FIRST_WORKSPACE, "Bootstrap", kind, &key_hash(key), "set at start", now).await?;
+            }
+        }
+        for (workspace, _, _) in self.store.workspaces().await? {
+            self.reload(workspace).await?;
+            let pairs: Vec<_> =
+                self.store.merges(workspace).await?.into_iter().map(|m| (m.source.0, m.target.0)).collect();
+            self.lake.add_aliases(pairs.into_iter());
+        }
+        let position = self.store.position("step").await?;
+        self.stepped.store(position.0, std::sync::atomic::Ordering::Release);
+        Ok(())
+    }
+
+    /// Compiles the definitions in force anew.
+    ///
+    /// # Errors
+    /// `Invalid` when one of them cannot be compiled; the former ones stay in force.
+    pub async fn reload(&self, workspace: WorkspaceId) -> Result<(), Error> {
+        let settings = self.settings(workspace).await?;
+        let registry = Arc::new(Registry::load(&self.store, workspace, settings).await?);
+        self.registries.write().unwrap_or_else(PoisonError::into_inner).insert(workspace, registry);
+        Ok(())
+    }
+
+    /// A workspace's settings.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such workspace.
+    pub async fn settings(&self, workspace: WorkspaceId) -> Result<Map, Error> {
+        let all = self.store.workspaces().await?;
+        let (_, text, _) = all
+            .into_iter()
+            .find(|(id, _, _)| *id == workspace)
+            .ok_or_else(|| Error::Missing(format!("There is no workspace {workspace}.")))?;
+        match serde_json::from_str(&text) {
+            Ok(Value::Object(map)) => Ok(map),
+            _ => Err(Error::Corrupt("a workspace's settings".to_owned())),
+        }
+    }
+
+    /// Changes settings; what is not named stays.
+    ///
+    /// # Errors
+    /// `Invalid` for an unknown time zone or sender.
+    pub async fn set_workspace(&self, workspace: WorkspaceId, changes: Value) -> Result<Map, Error> {
+        let mut settings = self.settings(workspace).await?;
+        for (name, value) in changes.as_object().into_iter().flatten() {
+            if let Some(zone) = value.as_str().filter(|_| name == "timezone")
+                && jiff::tz::TimeZone::get(zone).is_err()
+            {
+                return Err(Error::invalid("unknown_timezone", "/timezone", format!("The time zone '{zone}' is unknown.")));
+            }
+            if name == "from_email" && value.as_str().is_none_or(|text| mail::normalise_address(text).is_err()) {
+                return Err(Error::invalid("invalid_address", "/from_email", "The sender is not an address."));
+            }
+            if !settings.contains_key(name) {
+                return Err(Error::invalid("unknown_setting", &format!("/{name}"), format!("There is no setting '{name}'.")));
+            }
+            settings.insert(name.clone(), value.clone());
+        }
+        let text = Value::Object(settings.clone()).to_string();
+        self.store.put_workspace(workspace, &text, self.clock.now()).await?;
+        self.reload(workspace).await?;
+        Ok(settings)
+    }
+
+    /// When the workspace was made.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such workspace.
+    pub async fn first_started_at(&self, workspace: WorkspaceId) -> Result<model::Timestamp, Error> {
+        let all = self.store.workspaces().await?;
+        let found = all.into_iter().find(|(id, _, _)| *id == workspace);
+        found.map(|(_, _, at)| at).ok_or_else(|| Error::Missing(format!("There is no workspace {workspace}.")))
+    }
+
+    /// The token printed once, with which somebody signs in at the console. New at each start.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn setup_token(&self) -> Result<String, Error> {
+        let token = model::clock::random_hex::<16>();
+        self.store.put_meta("setup_token", &key_hash(&token)).await?;
+        Ok(token)
+    }
+}

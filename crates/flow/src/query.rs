@@ -1,0 +1,292 @@
+//! SQL over the lake and the tables of present state; catalogue and recommendations.
+
+use model::{ProfileId, Timestamp, Trust, Value, WorkspaceId};
+use serde_json::json;
+
+use crate::live::{Fate, Reason, Recent};
+use crate::platform::Platform;
+use crate::step::Hot;
+use crate::{Error, live};
+
+/// Rows of a table of present state that a query may see.
+const TABLE_ROWS_MAX: usize = 1_000_000;
+
+impl Platform {
+    /// Answers one SELECT.
+    ///
+    /// # Errors
+    /// `Invalid` for SQL that is not read-only or names what is not there; `Limited` at its limits.
+    pub async fn query(&self, workspace: WorkspaceId, sql: &str) -> Result<lake::Answer, Error> {
+        let mut tables = Vec::new();
+        for name in lake::table_names_in(sql)? {
+            if let Some(table) = self.table(workspace, &name).await? {
+                tables.push(table);
+            }
+        }
+        Ok(self.lake.query(workspace.0, sql, tables, &lake::QueryLimits::default()).await?)
+    }
+
+    /// The tables and their columns: (table, column, type).
+    pub fn tables() -> Vec<(&'static str, Vec<(String, String)>)> {
+        let plain = |columns: &[(&str, &str)]| {
+            columns.iter().map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned())).collect()
+        };
+        vec![
+            ("events", lake::events_columns()),
+            ("profiles", plain(PROFILES)),
+            ("memberships", plain(&[("segment", "text"), ("profile_id", "integer"), ("since", "timestamp")])),
+            (
+                "messages",
+                plain(&[
+                    ("id", "text"),
+                    ("profile_id", "integer"),
+                    ("state", "text"),
+                    ("reason", "text"),
+                    ("journey", "text"),
+                    ("template", "text"),
+                    ("subject", "text"),
+                    ("created_at", "timestamp"),
+                    ("sent_at", "timestamp"),
+                ]),
+            ),
+        ]
+    }
+
+    async fn table(&self, workspace: WorkspaceId, name: &str) -> Result<Option<lake::Table>, Error> {
+        let mut rows = Vec::new();
+        match name {
+            "profiles" => {
+                let mut after = ProfileId(0);
+                while rows.len() < TABLE_ROWS_MAX {
+                    let chunk = self.store.scan_profiles(workspace, after, 5_000).await?;
+                    let Some(last) = chunk.last() else { break };
+                    after = last.id;
+                    for row in &chunk {
+                        let hot = Hot::decode(&row.state)?;
+                        let attributes = Value::Object(hot.profile.values()).to_string();
+                        rows.push(vec![
+                            json!(row.id.0),
+                            json!(row.user_id),
+                            json!(row.email),
+                            json!(row.name),
+                            json!(row.created_at.micros()),
+                            json!(row.last_seen_at.micros()),
+                            json!(attributes),
+                        ]);
+                    }
+                }
+            }
+            "memberships" => {
+                for (segment, profile, since) in self.store.all_memberships(workspace, TABLE_ROWS_MAX as i64).await? {
+                    rows.push(vec![json!(segment), json!(profile.0), json!(since.micros())]);
+                }
+            }
+            "messages" => {
+                let found =
+                    self.store.messages(workspace, i64::MAX, TABLE_ROWS_MAX as i64, None, None, None, None).await?;
+                for row in found {
+                    rows.push(vec![
+                        json!(row.id),
+                        json!(row.profile.0),
+                        json!(row.state),
+                        json!(row.reason),
+                        json!(row.journey),
+                        json!(row.template),
+                        json!(row.subject),
+                        json!(row.created_at.micros()),
+                        json!(row.sent_at.map(Timestamp::micros)),
+                    ]);
+                }
+            }
+            _ => return Ok(None),
+        }
+        let columns = Platform::tables()
+            .into_iter()
+            .find(|(table, _)| *table == name)
+            .map(|(_, columns)| columns.into_iter().map(|(column, kind)| (column, column_type(&kind))).collect())
+            .unwrap_or_default();
+        Ok(Some(lake::Table { name: name.to_owned(), columns, rows }))
+    }
+
+    /// Reads a body as the collector does.
+    pub fn intake(
+        &self,
+        workspace: WorkspaceId,
+        body: &[u8],
+        route: Option<model::Call>,
+        trust: Trust,
+    ) -> profile::intake::Batch {
+        let limits = &self.options.limits;
+        let new_id = || format!("rapport-{}", model::clock::random_hex::<16>());
+        let context = profile::intake::Context {
+            workspace,
+            route,
+            trust,
+            received_at: self.clock.now(),
+            backfill: false,
+            event_bytes_max: if trust == Trust::Import { 4 * limits.event_bytes_max } else { limits.event_bytes_max },
+            batch_events_max: limits.batch_events_max,
+            new_id: &new_id,
+        };
+        profile::intake::batch(body, &context)
+    }
+
+    pub(crate) async fn quarantine(
+        &self,
+        workspace: WorkspaceId,
+        refused: Vec<(profile::intake::Rejection, Vec<Reason>)>,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut rows = Vec::with_capacity(refused.len());
+        self.live.count(Fate::Rejected, refused.len() as u64, now);
+        for (rejection, reasons) in refused {
+            if self.live.wants_row(now) {
+                self.live.push(refused_row(workspace, &rejection, &reasons, now));
+            }
+            rows.push((json!(reasons).to_string(), rejection.body));
+        }
+        self.store.quarantine(workspace, now, source, &rows).await?;
+        Ok(())
+    }
+
+    /// Writes items of a catalogue.
+    ///
+    /// # Errors
+    /// When nothing was written.
+    pub async fn put_items(&self, workspace: WorkspaceId, catalog: &str, items: Vec<(String, Value)>) -> Result<(), Error> {
+        let items: Vec<(String, String)> = items.into_iter().map(|(id, body)| (id, body.to_string())).collect();
+        Ok(self.store.put_items(workspace, catalog, &items).await?)
+    }
+
+    /// Writes pictures that `/media/` serves. Shape: (name, SVG).
+    ///
+    /// # Errors
+    /// When nothing was written.
+    pub async fn put_pictures(&self, workspace: WorkspaceId, pictures: Vec<(String, String)>) -> Result<(), Error> {
+        Ok(self.store.put_assets(workspace, "image/svg+xml", &pictures).await?)
+    }
+
+    /// Items to offer somebody: from the shelves they looked at last, never what they looked at or bought already.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn recommendations(
+        &self,
+        workspace: WorkspaceId,
+        profile: ProfileId,
+        limit: usize,
+    ) -> Result<Vec<Value>, Error> {
+        let items = self.store.items(workspace, "products").await?;
+        let items: Vec<Value> = items.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lake = self.lake.clone();
+        let seen = tokio::task::spawn_blocking(move || {
+            let names = ["Product Viewed", "Product Added", "Order Completed"].map(str::to_owned);
+            let mut seen: Vec<(Timestamp, Value)> = Vec::new();
+            let mut counts: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
+            lake.scan(workspace.0, &names, i64::MAX, true, &mut |row| {
+                if row.profile_id == profile.0
+                    && let Ok(properties) = serde_json::from_str::<Value>(row.properties)
+                {
+                    seen.push((row.timestamp, properties));
+                }
+                if let Some(id) = live::product_id(row.properties) {
+                    *counts.entry(id.to_owned()).or_default() += 1;
+                }
+            })?;
+            seen.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+            Ok::<_, Error>((seen, counts))
+        })
+        .await
+        .map_err(|error| Error::Bug(error.to_string()))??;
+        Ok(rank(&items, &seen.0, &seen.1, limit))
+    }
+}
+
+const PROFILES: &[(&str, &str)] = &[
+    ("id", "integer"),
+    ("user_id", "text"),
+    ("email", "text"),
+    ("name", "text"),
+    ("created_at", "timestamp"),
+    ("last_seen_at", "timestamp"),
+    ("attributes", "text"),
+];
+
+fn column_type(kind: &str) -> lake::ColumnType {
+    match kind {
+        "integer" => lake::ColumnType::Integer,
+        "timestamp" => lake::ColumnType::Timestamp,
+        _ => lake::ColumnType::Text,
+    }
+}
+
+fn refused_row(
+    workspace: WorkspaceId,
+    rejection: &profile::intake::Rejection,
+    reasons: &[Reason],
+    now: Timestamp,
+) -> Recent {
+    let body: Value = serde_json::from_str(&rejection.body).unwrap_or(Value::Null);
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    Recent {
+        sequence: 0,
+        workspace,
+        position: None,
+        message_id: rejection.message_id.clone().unwrap_or_default(),
+        at: now,
+        received_at: now,
+        call: text("type"),
+        name: text("event"),
+        profile_id: None,
+        who: text("userId"),
+        properties: body["properties"].clone(),
+        context: body["context"].clone(),
+        outcome: Fate::Rejected,
+        reasons: reasons.to_vec(),
+    }
+}
+
+fn rank(
+    items: &[Value],
+    seen: &[(Timestamp, Value)],
+    counts: &std::collections::HashMap<String, u32>,
+    limit: usize,
+) -> Vec<Value> {
+    let id = |item: &Value| item["product_id"].as_str().unwrap_or_default().to_owned();
+    let known: std::collections::HashSet<String> = seen.iter().map(|(_, item)| id(item)).collect();
+    let mut shelves: Vec<(String, String)> = Vec::new();
+    for (_, item) in seen {
+        if let (Some(shelf), Some(name)) = (item["category"].as_str(), item["name"].as_str())
+            && !shelves.iter().any(|(known, _)| known == shelf)
+        {
+            shelves.push((shelf.to_owned(), name.to_owned()));
+        }
+    }
+    let mut ranked: Vec<(usize, std::cmp::Reverse<u32>, String, &Value)> = items
+        .iter()
+        .filter(|item| !known.contains(&id(item)))
+        .map(|item| {
+            let shelf = item["category"].as_str().unwrap_or_default();
+            let place = shelves.iter().position(|(known, _)| known == shelf).unwrap_or(shelves.len());
+            (place, std::cmp::Reverse(counts.get(&id(item)).copied().unwrap_or(0)), id(item), item)
+        })
+        .collect();
+    ranked.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
+    ranked
+        .into_iter()
+        .take(limit)
+        .map(|(place, _, _, item)| {
+            let mut item = item.clone();
+            let reason = match shelves.get(place) {
+                Some((_, name)) => format!("because you looked at {name}"),
+                None => "popular right now".to_owned(),
+            };
+            item["reason"] = json!(reason);
+            item
+        })
+        .collect()
+}

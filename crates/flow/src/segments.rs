@@ -1,0 +1,437 @@
+//! Conditions as people ask for them: checked, previewed over history, explained; definitions saved and put in force.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use model::{Position, ProfileId, Timestamp, Value, WorkspaceId};
+use segment::EventView;
+use serde::Serialize;
+
+use crate::error::Problem;
+use crate::platform::Platform;
+use crate::registry::{self, Registry};
+use crate::step::{Facts, Hot, Step};
+use crate::Error;
+
+/// Profiles of one chunk.
+const CHUNK: i64 = 5_000;
+/// Profiles of a sample.
+const SAMPLE_MAX: usize = 10;
+
+/// The kinds of definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefinitionKind {
+    /// Who.
+    Segment,
+    /// What happens to them.
+    Journey,
+    /// What they get.
+    Template,
+}
+
+impl DefinitionKind {
+    /// The name in the store and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DefinitionKind::Segment => "segment",
+            DefinitionKind::Journey => "journey",
+            DefinitionKind::Template => "template",
+        }
+    }
+}
+
+/// A definition to be saved.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its id; made from the name when absent.
+    pub id: Option<String>,
+    /// What people call it.
+    pub name: String,
+    /// The document.
+    pub body: Value,
+}
+
+/// The outcome of checking a condition.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// It can be saved.
+    pub ok: bool,
+    /// What must be corrected.
+    pub errors: Vec<Problem>,
+    /// What deserves a look.
+    pub warnings: Vec<Problem>,
+    /// In plain English.
+    pub sentence: String,
+    /// The tree.
+    pub json: Value,
+}
+
+/// The answer to "how many, and who".
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    /// Profiles for whom it holds.
+    pub count: usize,
+    /// Profiles asked.
+    pub total: usize,
+    /// Some of them.
+    pub sample: Vec<ProfileId>,
+    /// How long it took.
+    pub took_ms: u64,
+    /// In plain English.
+    pub sentence: String,
+}
+
+/// A parse error with its place.
+pub fn problem(path: &str, error: &expr::Error) -> Problem {
+    Problem {
+        path: path.to_owned(),
+        line: error.line as u32,
+        column: error.column as u32,
+        offset: error.offset as u32,
+        message: error.message.clone(),
+        expected: error.expected.clone(),
+        nearest: error.nearest.clone(),
+    }
+}
+
+fn parse(text: &str) -> Result<expr::Condition, Error> {
+    expr::parse(text).map_err(|error| Error::Invalid {
+        code: "invalid_condition",
+        detail: error.to_string(),
+        problems: vec![problem("/where", &error)],
+    })
+}
+
+impl Platform {
+    /// Checks a condition's text.
+    pub fn check(&self, workspace: WorkspaceId, text: &str) -> Check {
+        let registry = self.registry(workspace);
+        let mut schema = expr::Schema::default();
+        for (id, segment) in &registry.segments {
+            schema.segments.push(id.clone());
+            schema.segments.push(segment.name.clone());
+        }
+        let checked = expr::check_text(text, &schema);
+        let condition = checked.condition.as_ref();
+        // Events and attributes may come: what is unknown is no warning until a tracking plan says what may come.
+        Check {
+            ok: checked.errors.is_empty(),
+            errors: checked.errors.iter().map(|error| problem("/where", error)).collect(),
+            warnings: Vec::new(),
+            sentence: condition.map(expr::describe).unwrap_or_default(),
+            json: condition.and_then(|c| serde_json::from_str(&c.to_json()).ok()).unwrap_or_default(),
+        }
+    }
+
+    /// Counts for whom a condition holds, over all history.
+    ///
+    /// # Errors
+    /// `Invalid` with the place of each fault.
+    pub async fn preview(&self, workspace: WorkspaceId, text: &str) -> Result<Preview, Error> {
+        let timer = tokio::time::Instant::now();
+        let condition = parse(text)?;
+        let sentence = expr::describe(&condition);
+        let registry = self.registry(workspace);
+        let preview = self.fed(workspace, &condition, &registry).await?;
+        let rows = self.all_profiles(workspace).await?;
+        let zone = registry.zone.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let profiles = rows.iter().map(|(id, hot)| (id.0, Facts { profile: &hot.profile, zone: &zone }));
+            preview.finish(profiles, SAMPLE_MAX)
+        })
+        .await
+        .map_err(|error| Error::Bug(error.to_string()))?;
+        Ok(Preview {
+            count: found.count,
+            total: found.total,
+            sample: found.ids.into_iter().map(ProfileId).collect(),
+            took_ms: timer.elapsed().as_millis() as u64,
+            sentence,
+        })
+    }
+
+    async fn fed(
+        &self,
+        workspace: WorkspaceId,
+        condition: &expr::Condition,
+        registry: &Registry,
+    ) -> Result<segment::Preview, Error> {
+        let segments: Vec<segment::Definition> = registry.engine.segments().cloned().collect();
+        let mut preview = segment::Preview::new(condition, &segments, self.clock.now())
+            .map_err(|error| Error::invalid("invalid_condition", "/where", error.to_string()))?;
+        let needs = preview.needs();
+        if needs.is_empty() {
+            return Ok(preview);
+        }
+        let lake = self.lake.clone();
+        tokio::task::spawn_blocking(move || {
+            let names: Vec<String> = needs.iter().map(|need| need.event.clone()).collect();
+            let with_properties = needs.iter().any(|need| !need.properties.is_empty());
+            lake.scan(workspace.0, &names, i64::MAX, with_properties, &mut |row| {
+                preview.feed(row.profile_id, row.name, row.timestamp, row.properties);
+            })?;
+            Ok(preview)
+        })
+        .await
+        .map_err(|error| Error::Bug(error.to_string()))?
+    }
+
+    async fn all_profiles(&self, workspace: WorkspaceId) -> Result<Vec<(ProfileId, Hot)>, Error> {
+        let mut out = Vec::new();
+        let mut after = ProfileId(0);
+        loop {
+            let rows = self.store.scan_profiles(workspace, after, CHUNK).await?;
+            let Some(last) = rows.last() else { return Ok(out) };
+            after = last.id;
+            for row in &rows {
+                out.push((row.id, Hot::decode(&row.state)?));
+            }
+        }
+    }
+
+    /// Why a condition holds, or does not, for one profile.
+    ///
+    /// # Errors
+    /// `Invalid` for a condition that cannot be read, `Missing` for an unknown profile.
+    pub async fn explain(
+        &self,
+        workspace: WorkspaceId,
+        text: &str,
+        profile: ProfileId,
+    ) -> Result<segment::Explanation, Error> {
+        let condition = parse(text)?;
+        let registry = self.registry(workspace);
+        let (_, hot) = self.hot(workspace, profile).await?;
+        let mut preview = self.fed(workspace, &condition, &registry).await?;
+        Ok(preview.explain(profile.0, &Facts { profile: &hot.profile, zone: &registry.zone }))
+    }
+
+    /// A profile's row and state.
+    ///
+    /// # Errors
+    /// `Missing` when the workspace has no such profile.
+    pub async fn hot(&self, workspace: WorkspaceId, id: ProfileId) -> Result<(store::ProfileRow, Hot), Error> {
+        let id = ProfileId(self.lake.alias(id.0).unwrap_or(id.0));
+        let row = self.store.load_profiles(&[id]).await?.into_iter().find(|row| row.workspace == workspace);
+        let row = row.ok_or_else(|| Error::Missing(format!("There is no profile {id}.")))?;
+        let hot = Hot::decode(&row.state)?;
+        Ok((row, hot))
+    }
+
+    /// The current version of a definition.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn definition(
+        &self,
+        workspace: WorkspaceId,
+        kind: DefinitionKind,
+        id: &str,
+    ) -> Result<Option<store::DefinitionRow>, Error> {
+        let versions = self.store.versions(workspace, kind.name(), id).await?;
+        Ok(versions.into_iter().next().filter(|row| row.status != "deleted"))
+    }
+
+    /// Checks a definition, writes it as a new version, fills it from history and puts it in force. Fires nothing.
+    ///
+    /// # Errors
+    /// `Invalid` with the place of each fault; nothing is written then.
+    pub async fn save_definition(
+        &self,
+        workspace: WorkspaceId,
+        kind: DefinitionKind,
+        draft: Draft,
+        author: &str,
+    ) -> Result<store::DefinitionRow, Error> {
+        let id = draft.id.clone().unwrap_or_else(|| slug(&draft.name));
+        if draft.name.trim().is_empty() || id.is_empty() || id.len() > 100 {
+            return Err(Error::invalid("invalid_name", "/name", "Give it a name of at most 100 characters."));
+        }
+        let status = match self.definition(workspace, kind, &id).await? {
+            Some(row) => row.status,
+            None => "live".to_owned(),
+        };
+        let row = store::DefinitionRow {
+            kind: kind.name().to_owned(),
+            id,
+            version: 1,
+            name: draft.name,
+            body: draft.body.to_string(),
+            status,
+            author: author.to_owned(),
+            at: self.clock.now(),
+        };
+        self.check_definition(workspace, kind, &row, &draft.body)?;
+        self.put_in_force(workspace, row).await
+    }
+
+    fn check_definition(
+        &self,
+        workspace: WorkspaceId,
+        kind: DefinitionKind,
+        row: &store::DefinitionRow,
+        body: &Value,
+    ) -> Result<(), Error> {
+        match kind {
+            DefinitionKind::Segment => {
+                let text = registry::condition_of(row)?;
+                let check = self.check(workspace, &text);
+                if let Some(first) = check.errors.first() {
+                    return Err(Error::Invalid {
+                        code: "invalid_condition",
+                        detail: first.message.clone(),
+                        problems: check.errors,
+                    });
+                }
+            }
+            DefinitionKind::Journey => {
+                let definition = serde_json::from_value(body.clone())
+                    .map_err(|error| Error::invalid("invalid_journey", "/definition", error.to_string()))?;
+                let compiled = journey::Compiled::new(&row.id, 1, definition).map_err(|e| registry::journey_error(&e))?;
+                let registry = self.registry(workspace);
+                for (node, template) in compiled.templates() {
+                    if !registry.templates.contains_key(template) {
+                        let message = format!("There is no template '{template}': make it first.");
+                        return Err(Error::invalid("missing_template", &format!("/nodes/{node}/template"), message));
+                    }
+                }
+            }
+            DefinitionKind::Template => {
+                registry::compile_template(body)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a version; between two steps fills new features from history and switches over.
+    async fn put_in_force(&self, workspace: WorkspaceId, mut row: store::DefinitionRow) -> Result<store::DefinitionRow, Error> {
+        let one = self.wake.step.lock().await;
+        let former = self.definition_row(workspace, &row).await?;
+        row.version = self.store.put_definition(workspace, &row).await?;
+        if let Err(error) = self.reload(workspace).await {
+            // What cannot be compiled together with the rest is taken back.
+            let back = former.unwrap_or_else(|| store::DefinitionRow { status: "deleted".to_owned(), ..row.clone() });
+            self.store.put_definition(workspace, &back).await?;
+            return Err(error);
+        }
+        if row.kind != DefinitionKind::Template.name() {
+            self.backfill(workspace).await?;
+        }
+        drop(one);
+        Ok(row)
+    }
+
+    async fn definition_row(
+        &self,
+        workspace: WorkspaceId,
+        row: &store::DefinitionRow,
+    ) -> Result<Option<store::DefinitionRow>, Error> {
+        Ok(self.store.versions(workspace, &row.kind, &row.id).await?.into_iter().next())
+    }
+
+    /// Fills the features that are new from the lake and decides every membership anew. The step is held meanwhile.
+    async fn backfill(&self, workspace: WorkspaceId) -> Result<(), Error> {
+        while self.lake.position() < self.stepped.load(Ordering::Acquire) {
+            self.archive_next().await?;
+        }
+        let registry = self.registry(workspace);
+        let fresh = registry.engine.fresh().to_vec();
+        let mut names: Vec<String> = registry
+            .engine
+            .features()
+            .into_iter()
+            .filter(|feature| fresh.contains(&feature.id))
+            .flat_map(|feature| feature.events)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let now = self.clock.now();
+        let states = if names.is_empty() {
+            HashMap::new()
+        } else {
+            history(self.lake.clone(), registry.clone(), workspace, names, fresh, now).await?
+        };
+        let mut states = states;
+        let mut after = ProfileId(0);
+        loop {
+            let rows = self.store.scan_profiles(workspace, after, CHUNK).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            let at = Position(self.stepped.load(Ordering::Acquire));
+            let mut step = Step::new(self, at, at, self.store.max_profile_id().await?);
+            step.rebuild(rows, &mut states)?;
+            step.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a definition out of force.
+    ///
+    /// # Errors
+    /// `Missing` when there is none; `Invalid` when another one refers to it.
+    pub async fn delete_definition(
+        &self,
+        workspace: WorkspaceId,
+        kind: DefinitionKind,
+        id: &str,
+        author: &str,
+    ) -> Result<(), Error> {
+        self.set_definition_status(workspace, kind, id, "deleted", author).await
+    }
+
+    /// Pauses or resumes a definition.
+    ///
+    /// # Errors
+    /// `Missing` when there is none.
+    pub async fn set_definition_status(
+        &self,
+        workspace: WorkspaceId,
+        kind: DefinitionKind,
+        id: &str,
+        status: &str,
+        author: &str,
+    ) -> Result<(), Error> {
+        let found = self.definition(workspace, kind, id).await?;
+        let mut row = found.ok_or_else(|| Error::Missing(format!("There is no {} '{id}'.", kind.name())))?;
+        row.status = status.to_owned();
+        row.author = author.to_owned();
+        row.at = self.clock.now();
+        self.put_in_force(workspace, row).await?;
+        Ok(())
+    }
+}
+
+async fn history(
+    lake: Arc<lake::Lake>,
+    registry: Arc<Registry>,
+    workspace: WorkspaceId,
+    names: Vec<String>,
+    fresh: Vec<u32>,
+    now: Timestamp,
+) -> Result<HashMap<i64, segment::State>, Error> {
+    tokio::task::spawn_blocking(move || {
+        let mut states: HashMap<i64, segment::State> = HashMap::new();
+        lake.scan(workspace.0, &names, i64::MAX, true, &mut |row| {
+            let event = EventView::new(row.name, row.timestamp, row.properties);
+            let state = states.entry(row.profile_id).or_default();
+            registry.engine.apply_only(state, &fresh, &event, now);
+        })?;
+        Ok(states)
+    })
+    .await
+    .map_err(|error| Error::Bug(error.to_string()))?
+}
+
+/// An id from a name.
+fn slug(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.to_lowercase().chars() {
+        if c.is_alphanumeric() {
+            out.push(c);
+        } else if !out.ends_with('-') && !out.is_empty() {
+            out.push('-');
+        }
+    }
+    out.trim_end_matches('-').to_owned()
+}

@@ -1,0 +1,515 @@
+//! The step: takes a batch of events, or profiles whose time has come, through profile → segment → journey and
+//! commits everything that follows, with the consumed position, in one transaction.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use model::{Event, IdentifierKind, Position, ProfileId, Timestamp, Value, WorkspaceId};
+use profile::Profile;
+use segment::EventView;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::platform::Platform;
+use crate::registry::Registry;
+use crate::{Error, codec, emit};
+
+/// Events of one step.
+pub const STEP_EVENTS_MAX: usize = 2_000;
+/// Due profiles of one step.
+pub const STEP_DUE_MAX: usize = 1_000;
+const STATE_VERSION: u8 = 1;
+/// Open entries of one profile; more are refused.
+const ENTRIES_MAX: usize = 100;
+
+/// A profile's state as the step works on it; stored as one blob.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Hot {
+    /// Identity, attributes, consent.
+    pub profile: Profile,
+    /// Features and memberships.
+    pub segments: segment::State,
+    /// Entries into journeys that have not ended.
+    pub entries: Vec<journey::Entry>,
+}
+
+impl Hot {
+    /// Decodes a stored profile.
+    ///
+    /// # Errors
+    /// `Corrupt` when the bytes are damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Hot, Error> {
+        codec::decode_state(STATE_VERSION, bytes)
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, Error> {
+        codec::encode_state(STATE_VERSION, self)
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        let entries = self.entries.iter().filter_map(|entry| entry.due_at).min();
+        [self.segments.due_at(), entries].into_iter().flatten().min()
+    }
+}
+
+/// A profile's attributes, as conditions read them.
+pub struct Facts<'a> {
+    /// The profile.
+    pub profile: &'a Profile,
+    /// The workspace's zone, for those whose own is unknown.
+    pub zone: &'a jiff::tz::TimeZone,
+}
+
+impl expr::Attributes for Facts<'_> {
+    fn get(&self, path: &str) -> Option<Cow<'_, Value>> {
+        self.profile.get(path)
+    }
+
+    fn zone(&self) -> jiff::tz::TimeZone {
+        let own = self.profile.get("timezone");
+        own.and_then(|zone| jiff::tz::TimeZone::get(zone.as_str()?).ok()).unwrap_or_else(|| self.zone.clone())
+    }
+}
+
+type Key = (WorkspaceId, ProfileId);
+
+struct Working {
+    hot: Hot,
+    created_at: Timestamp,
+}
+
+/// One step in the making: everything it read and everything it will write.
+pub struct Step<'a> {
+    platform: &'a Platform,
+    now: Timestamp,
+    index: HashMap<(WorkspaceId, IdentifierKind, String), ProfileId>,
+    profiles: HashMap<Key, Working>,
+    dirty: BTreeMap<Key, ()>,
+    gone: HashMap<Key, ProfileId>,
+    next_profile_id: i64,
+    registries: HashMap<WorkspaceId, Arc<Registry>>,
+    emitted: Vec<Event>,
+    commit: store::StepCommit,
+}
+
+impl<'a> Step<'a> {
+    /// A step that moves the position from `expected` to `position`.
+    pub fn new(platform: &'a Platform, expected: Position, position: Position, next_profile_id: i64) -> Step<'a> {
+        Step {
+            platform,
+            now: platform.clock.now(),
+            index: HashMap::new(),
+            profiles: HashMap::new(),
+            dirty: BTreeMap::new(),
+            gone: HashMap::new(),
+            next_profile_id,
+            registries: HashMap::new(),
+            emitted: Vec::new(),
+            commit: store::StepCommit::new("step", expected, position),
+        }
+    }
+
+    /// Takes events, in order.
+    ///
+    /// # Errors
+    /// When the store does not answer; nothing has been written then.
+    pub async fn events(&mut self, events: &[Event]) -> Result<(), Error> {
+        let wanted: Vec<Vec<profile::Identifier>> = events.iter().map(profile::identifiers).collect();
+        self.look_up(events, &wanted).await?;
+        for (event, identifiers) in events.iter().zip(&wanted) {
+            self.event(event, identifiers);
+        }
+        Ok(())
+    }
+
+    /// Takes profiles whose time has come.
+    ///
+    /// # Errors
+    /// When the store does not answer; nothing has been written then.
+    pub async fn due(&mut self, due: &[(WorkspaceId, ProfileId)]) -> Result<(), Error> {
+        self.load(due.iter().map(|(_, id)| *id).collect()).await?;
+        for key in due {
+            if self.profiles.contains_key(key) {
+                self.settle(*key);
+                self.dirty.insert(*key, ());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes profiles whose new features were filled from history; decides their memberships anew.
+    ///
+    /// # Errors
+    /// `Corrupt` when a state is damaged.
+    pub fn rebuild(
+        &mut self,
+        rows: Vec<store::ProfileRow>,
+        states: &mut HashMap<i64, segment::State>,
+    ) -> Result<(), Error> {
+        for row in rows {
+            let mut hot = Hot::decode(&row.state)?;
+            if let Some(state) = states.remove(&row.id.0) {
+                hot.segments.merge(state);
+            }
+            let key = (row.workspace, row.id);
+            self.profiles.insert(key, Working { hot, created_at: row.created_at });
+            self.settle(key);
+            self.dirty.insert(key, ());
+        }
+        Ok(())
+    }
+
+    /// Writes everything. The number of the last profile made is returned.
+    ///
+    /// # Errors
+    /// When the store does not answer or another worker has moved the position; nothing has been written then.
+    pub async fn commit(mut self) -> Result<i64, Error> {
+        for key in self.dirty.keys() {
+            let Some(working) = self.profiles.get(key) else { continue };
+            let profile = &working.hot.profile;
+            self.commit.profiles.push(store::ProfileRow {
+                workspace: key.0,
+                id: key.1,
+                due_at: working.hot.due_at(),
+                created_at: working.created_at,
+                last_seen_at: profile.last_seen_at.unwrap_or(working.created_at),
+                email: profile.email(),
+                name: profile.display(),
+                user_id: profile.identifier(IdentifierKind::UserId).map(str::to_owned),
+                state: working.hot.encode()?,
+            });
+        }
+        for event in &self.emitted {
+            self.commit.emitted.push(store::Emitted {
+                message_id: event.message_id.clone(),
+                payload: codec::encode_event(event)?,
+            });
+        }
+        let (sends, emits) = (!self.commit.messages.is_empty(), !self.commit.emitted.is_empty());
+        self.platform.store.commit_step(&self.commit).await?;
+        if !self.gone.is_empty() {
+            self.platform.lake.add_aliases(self.gone.iter().map(|((_, from), into)| (from.0, into.0)));
+        }
+        if sends {
+            self.platform.wake.send.notify_one();
+        }
+        if emits {
+            self.platform.wake.relay.notify_one();
+        }
+        Ok(self.next_profile_id)
+    }
+
+    fn registry(&mut self, workspace: WorkspaceId) -> Arc<Registry> {
+        let platform = self.platform;
+        self.registries.entry(workspace).or_insert_with(|| platform.registry(workspace)).clone()
+    }
+
+    async fn look_up(&mut self, events: &[Event], wanted: &[Vec<profile::Identifier>]) -> Result<(), Error> {
+        let mut keys = HashSet::new();
+        let mut ids = HashSet::new();
+        for (event, identifiers) in events.iter().zip(wanted) {
+            for identifier in identifiers {
+                keys.insert((event.workspace, identifier.kind, identifier.value.clone()));
+            }
+            if let Some(previous) = profile::identity::aliased(event) {
+                keys.insert((event.workspace, previous.kind, previous.value));
+            }
+            ids.extend(emit::subject(event));
+        }
+        let keys: Vec<_> = keys.into_iter().collect();
+        self.index = self.platform.store.lookup_identifiers(&keys).await?;
+        ids.extend(self.index.values().copied());
+        let ids: Vec<ProfileId> = ids.into_iter().collect();
+        self.load(ids.clone()).await?;
+        // An event of ours may speak of a profile that has been merged since.
+        let lost: Vec<i64> = ids.iter().filter(|id| !self.profiles.keys().any(|(_, known)| known == *id)).map(|id| id.0).collect();
+        for id in lost {
+            if let Some(into) = self.platform.lake.alias(id) {
+                self.load(vec![ProfileId(into)]).await?;
+                let found = self.profiles.keys().find(|(_, known)| known.0 == into).copied();
+                if let Some((workspace, into)) = found {
+                    self.gone.insert((workspace, ProfileId(id)), into);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(&mut self, ids: Vec<ProfileId>) -> Result<(), Error> {
+        for row in self.platform.store.load_profiles(&ids).await? {
+            let hot = Hot::decode(&row.state)?;
+            self.profiles.insert((row.workspace, row.id), Working { hot, created_at: row.created_at });
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event, identifiers: &[profile::Identifier]) {
+        let key = match emit::subject(event) {
+            Some(id) => {
+                let id = self.gone.get(&(event.workspace, id)).copied().unwrap_or(id);
+                if !self.profiles.contains_key(&(event.workspace, id)) {
+                    return;
+                }
+                (event.workspace, id)
+            }
+            None => self.resolve(event, identifiers),
+        };
+        let registry = self.registry(event.workspace);
+        let Some(working) = self.profiles.get_mut(&key) else { return };
+        let folded = working.hot.profile.fold(event);
+        if folded.attributes_changed {
+            working.hot.segments.attributes_changed();
+        }
+        let facts = Facts { profile: &working.hot.profile, zone: &registry.zone };
+        registry.engine.apply(&mut working.hot.segments, &EventView::of(event), &facts, self.now);
+        for (topic, subscribed) in folded.consents {
+            self.commit.consents.push(store::ConsentRow {
+                workspace: key.0,
+                profile: key.1,
+                topic,
+                subscribed,
+                at: event.timestamp,
+                source: event.name.clone(),
+            });
+        }
+        self.dirty.insert(key, ());
+        if !event.backfill {
+            self.journeys(key, event, &registry);
+        }
+        self.settle(key);
+    }
+
+    fn resolve(&mut self, event: &Event, identifiers: &[profile::Identifier]) -> Key {
+        let workspace = event.workspace;
+        let resolution = {
+            let found = |id: &profile::Identifier| self.index.get(&(workspace, id.kind, id.value.clone())).copied();
+            let state = |id: ProfileId| self.profiles.get(&(workspace, id)).map(|working| &working.hot.profile);
+            profile::identity::resolve(event, identifiers, &found, &state, self.now)
+        };
+        let id = resolution.profile.unwrap_or_else(|| {
+            self.next_profile_id += 1;
+            ProfileId(self.next_profile_id)
+        });
+        let key = (workspace, id);
+        let now = self.now;
+        self.profiles.entry(key).or_insert_with(|| Working { hot: Hot::default(), created_at: now });
+        for (other, reason) in resolution.merge {
+            self.merge(key, other, reason);
+        }
+        for identifier in &resolution.add {
+            self.index.insert((workspace, identifier.kind, identifier.value.clone()), id);
+            self.commit.identifiers.push(store::IdentifierRow {
+                workspace,
+                kind: identifier.kind,
+                value: identifier.value.clone(),
+                profile: id,
+            });
+        }
+        let mut seen = resolution.add;
+        let owned = |identifier: &&profile::Identifier| {
+            self.index.get(&(workspace, identifier.kind, identifier.value.clone())) == Some(&id)
+        };
+        seen.extend(identifiers.iter().filter(owned).cloned());
+        if let Some(working) = self.profiles.get_mut(&key) {
+            working.hot.profile.see(&seen, event);
+            working.hot.profile.decide(resolution.decisions);
+        }
+        key
+    }
+
+    fn merge(&mut self, into: Key, other: ProfileId, reason: String) {
+        let from = (into.0, other);
+        let Some(theirs) = self.profiles.remove(&from) else { return };
+        self.dirty.remove(&from);
+        for owner in self.index.values_mut().filter(|owner| **owner == other) {
+            *owner = into.1;
+        }
+        for row in self.commit.identifiers.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other) {
+            row.profile = into.1;
+        }
+        for row in self.commit.consents.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other) {
+            row.profile = into.1;
+        }
+        self.commit.memberships.retain(|change| (change.workspace, change.profile) != from);
+        self.gone.insert(from, into.1);
+        if let Some(ours) = self.profiles.get_mut(&into) {
+            ours.created_at = ours.created_at.min(theirs.created_at);
+            ours.hot.profile.merge(theirs.hot.profile);
+            ours.hot.segments.merge(theirs.hot.segments);
+            ours.hot.segments.attributes_changed();
+            ours.hot.entries.extend(theirs.hot.entries);
+            for entry in &ours.hot.entries {
+                self.commit.entries.push(entry_row(into, entry, None, Vec::new(), self.now));
+            }
+        }
+        self.dirty.insert(into, ());
+        self.commit.merges.push(store::MergeRow {
+            workspace: into.0,
+            source: other,
+            target: into.1,
+            at: self.now,
+            reason,
+        });
+    }
+
+    fn journeys(&mut self, key: Key, event: &Event, registry: &Registry) {
+        if !registry.journeys.values().any(|journey| journey.concerns(&event.name)) {
+            return;
+        }
+        let properties: Value = serde_json::from_str(&event.properties).unwrap_or(Value::Null);
+        let Some(working) = self.profiles.get_mut(&key) else { return };
+        let hot = &mut working.hot;
+        let mut ended = Vec::new();
+        hot.entries.retain(|entry| {
+            let journey = registry.journeys.get(&entry.journey);
+            let reason =
+                journey.and_then(|journey| journey::event(&journey.compiled, entry, &event.name, &properties, event.timestamp));
+            if let Some(reason) = &reason {
+                ended.push((entry.clone(), reason.clone()));
+            }
+            reason.is_none()
+        });
+        let mut begun = Vec::new();
+        for journey in registry.journeys.values().filter(|journey| journey.live) {
+            if hot.entries.len() >= ENTRIES_MAX {
+                break;
+            }
+            let id = |entry_key: &str| entry_id(key, &journey.compiled.id, entry_key, &event.message_id);
+            let entry =
+                journey::enter(&journey.compiled, &event.name, &properties, &hot.entries, event.timestamp, &id);
+            if let Some(entry) = entry {
+                begun.push(entry.clone());
+                hot.entries.push(entry);
+            }
+        }
+        for (mut entry, reason) in ended {
+            entry.due_at = None;
+            self.end(key, &entry, &reason, Vec::new());
+        }
+        for entry in begun {
+            self.commit.entries.push(entry_row(key, &entry, None, Vec::new(), self.now));
+            let properties = json!({"journey": entry.journey, "entry": entry.id, "version": entry.version});
+            let id = format!("jny-in-{}", entry.id);
+            self.emitted.push(emit::event(key.0, key.1, "Journey Entered", id, self.now, properties));
+        }
+    }
+
+    fn end(&mut self, key: Key, entry: &journey::Entry, reason: &str, passed: Vec<String>) {
+        self.commit.entries.push(entry_row(key, entry, Some(reason), passed, self.now));
+        let properties =
+            json!({"journey": entry.journey, "entry": entry.id, "version": entry.version, "reason": reason});
+        let id = format!("jny-out-{}", entry.id);
+        self.emitted.push(emit::event(key.0, key.1, "Journey Exited", id, self.now, properties));
+    }
+
+    /// Decides memberships and moves journeys as of now.
+    fn settle(&mut self, key: Key) {
+        let registry = self.registry(key.0);
+        let now = self.now;
+        let Some(working) = self.profiles.get_mut(&key) else { return };
+        let Hot { profile, segments, entries } = &mut working.hot;
+        let facts = Facts { profile, zone: &registry.zone };
+        let changes = registry.engine.settle(segments, &facts, now);
+        let mut moved = Vec::new();
+        entries.retain_mut(|entry| {
+            let Some(journey) = registry.journeys.get(&entry.journey) else { return true };
+            let mut holds = |node: &str, _: &str| {
+                registry.engine.evaluate(&crate::registry::branch_key(&journey.compiled.id, node), segments, &facts, now)
+            };
+            let step = journey::tick(&journey.compiled, entry, now, &mut holds);
+            let open = step.ended.is_none();
+            if step.moved {
+                moved.push((entry.clone(), step));
+            }
+            open
+        });
+        let recipient = profile.email();
+        for change in changes {
+            let cause = change.cause.to_string();
+            self.emitted.push(emit::segment_change(key.0, key.1, &change.segment, change.entered, now, &cause));
+            self.commit.memberships.push(store::MembershipChange {
+                workspace: key.0,
+                segment: change.segment,
+                profile: key.1,
+                entered: change.entered,
+                at: now,
+                cause,
+            });
+        }
+        for (entry, step) in moved {
+            self.effects(key, &entry, &step, recipient.as_deref());
+            match step.ended {
+                Some(reason) => self.end(key, &entry, &reason, step.passed),
+                None => self.commit.entries.push(entry_row(key, &entry, None, step.passed, now)),
+            }
+        }
+    }
+
+    fn effects(&mut self, key: Key, entry: &journey::Entry, step: &journey::Step, recipient: Option<&str>) {
+        let mut decisions = vec![json!({
+            "step": "trigger", "title": "Why this mail", "at": entry.entered_at,
+            "sentence": format!("The journey '{}' was entered.", entry.journey), "data": {"entry": entry.id, "key": entry.key},
+        })];
+        for effect in &step.effects {
+            match effect {
+                journey::Effect::Decided { node, condition, held } => {
+                    let word = if *held { "holds" } else { "does not hold" };
+                    decisions.push(json!({
+                        "step": "conditions", "title": "Why now", "at": self.now,
+                        "sentence": format!("At '{node}', the condition {condition} {word}."), "data": {"node": node, "held": held},
+                    }));
+                }
+                journey::Effect::Send { node, template, topic, kind, coupon } => {
+                    let send_key = format!("{}/journey/{}/{}/{node}/{}/email", key.0, entry.journey, entry.id, key.1);
+                    let data = json!({
+                        "event": serde_json::from_str::<Value>(&entry.event).unwrap_or_default(),
+                        "journey": {"id": entry.journey, "entry": entry.id, "version": entry.version}, "coupon": coupon,
+                    });
+                    self.commit.messages.push(store::NewMessage {
+                        workspace: key.0,
+                        id: message_id(&send_key),
+                        send_key,
+                        profile: key.1,
+                        kind: kind.clone(),
+                        topic: topic.clone(),
+                        source: Some((entry.journey.clone(), entry.id.clone(), node.clone())),
+                        template: template.clone(),
+                        recipient: recipient.unwrap_or_default().to_owned(),
+                        due_at: self.now,
+                        created_at: self.now,
+                        data: data.to_string(),
+                        trace: Value::Array(decisions.clone()).to_string(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A message's id follows from its send key: a second planning is the same message.
+pub fn message_id(send_key: &str) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(send_key.as_bytes()))
+}
+
+fn entry_id(key: Key, journey: &str, entry_key: &str, cause: &str) -> String {
+    let text = format!("{}/{}/{journey}/{entry_key}/{cause}", key.0, key.1);
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+}
+
+fn entry_row(key: Key, entry: &journey::Entry, ended: Option<&str>, passed: Vec<String>, now: Timestamp) -> store::EntryRow {
+    store::EntryRow {
+        workspace: key.0,
+        id: entry.id.clone(),
+        journey: entry.journey.clone(),
+        version: entry.version,
+        profile: key.1,
+        node: entry.node.clone(),
+        key: entry.key.clone(),
+        entered_at: entry.entered_at,
+        due_at: entry.due_at,
+        exited_at: ended.map(|_| now),
+        exit_reason: ended.map(str::to_owned),
+        passed,
+    }
+}
