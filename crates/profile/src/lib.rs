@@ -7,4 +7,4 @@ pub mod intake;
 mod state;
 
 pub use identity::{Identifier, Resolution, identifiers};
-pub use state::{Attribute, Decision, IdentifierState, Profile};
+pub use state::{Attribute, Consent, Decision, Folded, IdentifierState, Profile};

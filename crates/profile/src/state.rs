@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use model::{Call, Event, IdentifierKind, Map, Timestamp, Value, limit};
+use model::{Call, Event, IdentifierKind, Map, Timestamp, Trust, Value, limit};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Identifier;
@@ -14,6 +14,12 @@ use crate::intake::object;
 
 /// Decisions kept for the profile's page.
 const DECISIONS_MAX: usize = 50;
+/// Topics and categories of one profile.
+const CONSENTS_MAX: usize = 100;
+/// Bytes of all attributes of one profile.
+const ATTRIBUTES_BYTES_MAX: usize = 512 * 1024;
+/// Below so many attributes an event's own limit bounds their bytes.
+const ATTRIBUTES_UNWEIGHED: usize = ATTRIBUTES_BYTES_MAX / (4 * limit::EVENT_BYTES_MAX);
 
 /// An identifier with where and when it was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +65,17 @@ impl Decision {
     }
 }
 
+/// What a profile said of one topic or category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// Given, or withdrawn.
+    pub given: bool,
+    /// The event time that says so.
+    pub updated_at: Timestamp,
+    /// It is a category of `context.consent`: a statement that leaves it out withdraws it.
+    pub is_category: bool,
+}
+
 /// The state of one profile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -68,6 +85,10 @@ pub struct Profile {
     pub attributes: BTreeMap<String, Attribute>,
     /// Accounts it belongs to.
     pub groups: Vec<String>,
+    /// What it consented to, by topic or category.
+    pub consents: BTreeMap<String, Consent>,
+    /// Its latest statement on categories.
+    pub categories_stated_at: Option<Timestamp>,
     /// How its identity came about, newest last.
     pub decisions: Vec<Decision>,
     /// Its earliest event.
@@ -98,13 +119,20 @@ impl Profile {
 
     /// The newest identifier of a kind.
     pub fn identifier(&self, kind: IdentifierKind) -> Option<&str> {
-        self.identifiers.iter().filter(|known| known.kind == kind).max_by_key(|known| known.last_seen_at).map(|k| k.value.as_str())
+        self.identifiers
+            .iter()
+            .filter(|known| known.kind == kind)
+            .max_by_key(|known| known.last_seen_at)
+            .map(|k| k.value.as_str())
     }
 
     /// Notes identifiers seen with an event; new ones are added.
     pub fn see(&mut self, identifiers: &[Identifier], event: &Event) {
         for identifier in identifiers {
-            let known = self.identifiers.iter_mut().find(|k| k.kind == identifier.kind && k.value == identifier.value);
+            let known = self
+                .identifiers
+                .iter_mut()
+                .find(|k| k.kind == identifier.kind && k.value == identifier.value);
             match known {
                 Some(known) => {
                     known.first_seen_at = known.first_seen_at.min(event.timestamp);
@@ -121,9 +149,13 @@ impl Profile {
         }
     }
 
-    /// Adds decisions; the oldest give way.
+    /// Adds decisions; the oldest give way, and one that was made before is only renewed.
     pub fn decide(&mut self, decisions: Vec<Decision>) {
-        self.decisions.extend(decisions);
+        for decision in decisions {
+            self.decisions
+                .retain(|known| (&known.code, &known.sentence) != (&decision.code, &decision.sentence));
+            self.decisions.push(decision);
+        }
         let surplus = self.decisions.len().saturating_sub(DECISIONS_MAX);
         self.decisions.drain(..surplus);
     }
@@ -137,6 +169,9 @@ impl Profile {
         match event.call {
             Call::Identify => {
                 for (name, value) in object(&event.properties) {
+                    if event.trust == Trust::Browser && self.guards(&name, &value) {
+                        continue;
+                    }
                     folded.attributes_changed |= self.set(&name, &value, at, event.call.name());
                 }
             }
@@ -150,8 +185,86 @@ impl Profile {
             }
             _ => {}
         }
-        folded.consents = consents(event);
+        self.consents_of(event, &mut folded.consents);
         folded
+    }
+
+    /// Whether an attribute is the address of a known person, which a browser's key alone may not change.
+    fn guards(&self, name: &str, value: &Value) -> bool {
+        let (kind, normal) = match name {
+            "email" => (IdentifierKind::Email, value.as_str().and_then(crate::identity::email)),
+            "phone" => (IdentifierKind::Phone, value.as_str().and_then(crate::identity::phone)),
+            _ => return false,
+        };
+        let mut known = self.identifiers.iter().filter(|known| known.kind == kind).peekable();
+        known.peek().is_some() && !known.any(|known| Some(&known.value) == normal.as_ref())
+    }
+
+    /// Notes consent in an event: `context.consent.categoryPreferences`, `Subscribed`, `Unsubscribed`.
+    fn consents_of(&mut self, event: &Event, news: &mut Vec<(String, bool)>) {
+        let at = event.timestamp;
+        if event.context.contains("\"categoryPreferences\"") {
+            let context = object(&event.context);
+            let preferences = context.get("consent").and_then(|consent| consent.get("categoryPreferences"));
+            if let Some(preferences) = preferences.and_then(Value::as_object) {
+                self.state_categories(preferences, at, news);
+            }
+        }
+        let given = match event.name.as_str() {
+            "Subscribed" => true,
+            "Unsubscribed" => false,
+            _ => return,
+        };
+        let properties = object(&event.properties);
+        let topic = properties.get("topic").and_then(Value::as_str).unwrap_or("marketing");
+        self.consent(topic, Consent { given, updated_at: at, is_category: false }, news);
+    }
+
+    /// A statement is whole: a category that is missing from it is refused.
+    fn state_categories(&mut self, preferences: &Map, at: Timestamp, news: &mut Vec<(String, bool)>) {
+        let latest = self.categories_stated_at.map_or(at, |stated| stated.max(at));
+        self.categories_stated_at = Some(latest);
+        let known = self.consents.iter().filter(|(_, consent)| consent.is_category).map(|(name, _)| name);
+        let missing: Vec<String> = known.filter(|name| !preferences.contains_key(*name)).cloned().collect();
+        for (category, value) in preferences.iter().take(CONSENTS_MAX) {
+            // A later statement that was read before did not know this category, and so refused it.
+            let given =
+                value.as_bool().unwrap_or(false) && (at == latest || self.consents.contains_key(category));
+            let updated_at = if self.consents.contains_key(category) { at } else { latest };
+            self.consent(category, Consent { given, updated_at, is_category: true }, news);
+        }
+        for category in missing {
+            self.consent(&category, Consent { given: false, updated_at: at, is_category: true }, news);
+        }
+    }
+
+    /// Notes consent unless a later event spoke; of two at one instant the withdrawal holds.
+    ///
+    /// News is what changed, and every later withdrawal: the store may have heard otherwise in between.
+    fn consent(&mut self, topic: &str, said: Consent, news: &mut Vec<(String, bool)>) {
+        let full = self.consents.len() >= CONSENTS_MAX || topic.len() > limit::IDENTIFIER_BYTES_MAX;
+        let is_news = match self.consents.get_mut(topic) {
+            Some(known) => {
+                let older =
+                    said.updated_at < known.updated_at || (said.updated_at == known.updated_at && said.given);
+                if older {
+                    known.is_category |= said.is_category;
+                    return;
+                }
+                let is_news = known.given != said.given || !said.given;
+                *known = Consent { is_category: known.is_category || said.is_category, ..said };
+                is_news
+            }
+            // A withdrawal is passed on even when there is no room to remember it.
+            None if full => !said.given,
+            None => {
+                self.consents.insert(topic.to_owned(), said);
+                true
+            }
+        };
+        if is_news {
+            news.push((topic.to_owned(), said.given));
+        }
     }
 
     /// Sets an attribute unless a later event has; null removes it. True when something changed.
@@ -160,10 +273,11 @@ impl Profile {
             return false;
         }
         let json = value.to_string();
-        let full = self.attributes.len() >= limit::PROFILE_ATTRIBUTES_MAX;
+        let full = self.attributes.len() >= limit::PROFILE_ATTRIBUTES_MAX || self.is_heavy_with(&json);
         match self.attributes.get_mut(name) {
             // Equal instants: the greater text wins, so that any order of arrival gives one answer.
             Some(known) if (known.updated_at, &known.json) >= (at, &json) => false,
+            Some(known) if full && json.len() > known.json.len() => false,
             Some(known) => {
                 let changed = known.json != json;
                 *known = Attribute { json, updated_at: at, source: source.to_owned() };
@@ -171,10 +285,17 @@ impl Profile {
             }
             None if full => false,
             None => {
-                self.attributes.insert(name.to_owned(), Attribute { json, updated_at: at, source: source.to_owned() });
+                self.attributes
+                    .insert(name.to_owned(), Attribute { json, updated_at: at, source: source.to_owned() });
                 true
             }
         }
+    }
+
+    fn is_heavy_with(&self, json: &str) -> bool {
+        self.attributes.len() >= ATTRIBUTES_UNWEIGHED
+            && self.attributes.values().map(|a| a.json.len()).sum::<usize>() + json.len()
+                > ATTRIBUTES_BYTES_MAX
     }
 
     /// The value at a dotted path: an attribute by its whole name, or a field within one.
@@ -194,6 +315,7 @@ impl Profile {
             "email" => IdentifierKind::Email,
             "phone" => IdentifierKind::Phone,
             "user_id" => IdentifierKind::UserId,
+            "anonymous_id" => IdentifierKind::AnonymousId,
             _ => return None,
         };
         self.identifier(kind).map(|value| Cow::Owned(Value::String(value.to_owned())))
@@ -222,7 +344,10 @@ impl Profile {
     /// What to call the person in lists.
     pub fn display(&self) -> Option<String> {
         let text = |name: &str| self.get(name).and_then(|value| value.as_str().map(str::to_owned));
-        let full = [text("first_name").or_else(|| text("firstName")), text("last_name").or_else(|| text("lastName"))];
+        let full = [
+            text("first_name").or_else(|| text("firstName")),
+            text("last_name").or_else(|| text("lastName")),
+        ];
         let full: Vec<String> = full.into_iter().flatten().collect();
         if full.is_empty() { text("name") } else { Some(full.join(" ")) }
     }
@@ -230,7 +355,10 @@ impl Profile {
     /// Takes in a profile that turned out to be the same person.
     pub fn merge(&mut self, other: Profile) {
         for identifier in other.identifiers {
-            let known = self.identifiers.iter_mut().find(|k| k.kind == identifier.kind && k.value == identifier.value);
+            let known = self
+                .identifiers
+                .iter_mut()
+                .find(|k| k.kind == identifier.kind && k.value == identifier.value);
             match known {
                 Some(known) => {
                     known.first_seen_at = known.first_seen_at.min(identifier.first_seen_at);
@@ -240,45 +368,51 @@ impl Profile {
             }
         }
         for (name, theirs) in other.attributes {
+            let full =
+                self.attributes.len() >= limit::PROFILE_ATTRIBUTES_MAX || self.is_heavy_with(&theirs.json);
             match self.attributes.get(&name) {
                 Some(ours) if (ours.updated_at, &ours.json) >= (theirs.updated_at, &theirs.json) => {}
+                Some(ours) if full && theirs.json.len() > ours.json.len() => {}
+                None if full => {}
                 _ => {
                     self.attributes.insert(name, theirs);
                 }
             }
         }
         for group in other.groups {
-            if !self.groups.contains(&group) {
+            if !self.groups.contains(&group) && self.groups.len() < limit::PROFILE_IDENTIFIERS_MAX {
                 self.groups.push(group);
             }
         }
+        let mut ignored = Vec::new();
+        for (topic, theirs) in other.consents {
+            self.consent(&topic, theirs, &mut ignored);
+        }
+        self.categories_stated_at = self.categories_stated_at.max(other.categories_stated_at);
         let mut decisions = other.decisions;
         decisions.append(&mut self.decisions);
+        decisions.sort_by_key(|decision| decision.at);
         self.decide(decisions);
         self.first_seen_at = [self.first_seen_at, other.first_seen_at].into_iter().flatten().min();
         self.last_seen_at = self.last_seen_at.max(other.last_seen_at);
     }
 }
 
-/// Consent in an event: `context.consent.categoryPreferences`, `Subscribed`, `Unsubscribed`.
-fn consents(event: &Event) -> Vec<(String, bool)> {
-    let mut out = Vec::new();
-    if event.context.contains("\"categoryPreferences\"") {
-        let context = object(&event.context);
-        let preferences = context.get("consent").and_then(|consent| consent.get("categoryPreferences"));
-        for (category, value) in preferences.and_then(Value::as_object).into_iter().flatten().take(50) {
-            out.push((category.clone(), value.as_bool().unwrap_or(false)));
-        }
+impl expr::Attributes for Profile {
+    fn get(&self, path: &str) -> Option<Cow<'_, Value>> {
+        Profile::get(self, path)
     }
-    let word = match event.name.as_str() {
-        "Subscribed" => Some(true),
-        "Unsubscribed" => Some(false),
-        _ => None,
-    };
-    if let Some(word) = word {
-        let properties = object(&event.properties);
-        let topic = properties.get("topic").and_then(Value::as_str).unwrap_or("marketing");
-        out.push((topic.to_owned(), word));
+
+    fn zone(&self) -> jiff::tz::TimeZone {
+        let own = Profile::get(self, "timezone");
+        own.and_then(|zone| jiff::tz::TimeZone::get(zone.as_str()?).ok()).unwrap_or(jiff::tz::TimeZone::UTC)
     }
-    out
+
+    fn consents(&self, purpose: &str) -> bool {
+        self.consents.get(purpose).is_some_and(|consent| consent.given)
+    }
+
+    fn subscribed(&self, topic: &str) -> bool {
+        self.consents.get(topic).is_some_and(|consent| consent.given)
+    }
 }

@@ -29,6 +29,9 @@ pub const INTERNAL_NAMES: &[&str] = &[
     "Coupon Redeemed",
 ];
 
+/// 1971: no event is older, so that 1970 can tell a wrong unit.
+const EARLIEST: Timestamp = Timestamp::from_secs(365 * 86_400);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
@@ -90,11 +93,14 @@ pub fn event(
         );
         return Err(rejection(None, vec![Reason::new("event_too_large", "", message)], text));
     }
+    if let Some(reason) = guard::item(text) {
+        return Err(rejection(None, vec![reason], text));
+    }
     let envelope: Envelope<'_> = match serde_json::from_str(text) {
         Ok(envelope) => envelope,
         Err(error) => {
             let message = format!("The item is not a call: {error}.");
-            return Err(rejection(None, vec![Reason::new("invalid_call", "", message)], text));
+            return Err(rejection(message_id_of(text), vec![Reason::new("invalid_call", "", message)], text));
         }
     };
     let mut reading = Reading { envelope, reasons: Vec::new() };
@@ -114,7 +120,12 @@ pub fn event(
 }
 
 impl Reading<'_> {
-    fn build(&mut self, context: &Context<'_>, batch_sent_at: Option<Timestamp>, shared: Option<&str>) -> Option<Event> {
+    fn build(
+        &mut self,
+        context: &Context<'_>,
+        batch_sent_at: Option<Timestamp>,
+        shared: Option<&str>,
+    ) -> Option<Event> {
         let call = self.call(context)?;
         let user_id = self.id("userId", self.envelope.user_id);
         let anonymous_id = self.id("anonymousId", self.envelope.anonymous_id);
@@ -135,7 +146,8 @@ impl Reading<'_> {
             self.refuse("no_group", "groupId", "A group call names a group: give a groupId.");
         }
         let properties = self.properties(call);
-        let own_context = self.envelope.context.map(RawValue::get).filter(|raw| *raw != "null").or(shared).unwrap_or("{}");
+        let own_context =
+            self.envelope.context.map(RawValue::get).filter(|raw| *raw != "null").or(shared).unwrap_or("{}");
         if let Some(reason) = guard::object(own_context, "context") {
             self.reasons.push(reason);
         }
@@ -204,16 +216,24 @@ impl Reading<'_> {
             return None;
         }
         let id = id.trim();
+        if id.contains(char::is_control) {
+            self.refuse("invalid_id", path, format!("'{path}' holds control characters: send the bare id."));
+            return None;
+        }
         (!id.is_empty()).then(|| id.to_owned())
     }
 
     fn message_id(&mut self, context: &Context<'_>) -> String {
-        let given = self.envelope.message_id.map(RawValue::get).filter(|raw| *raw != "null" && *raw != "\"\"");
+        let given =
+            self.envelope.message_id.map(RawValue::get).filter(|raw| *raw != "null" && *raw != "\"\"");
         let Some(raw) = given else { return (context.new_id)() };
         let Some(id) = id_text(raw) else {
             self.refuse("invalid_id", "messageId", "'messageId' must be text.");
             return String::new();
         };
+        if id.contains(char::is_control) {
+            self.refuse("invalid_id", "messageId", "'messageId' holds control characters: send the bare id.");
+        }
         if id.chars().count() > limit::MESSAGE_ID_CHARS_MAX {
             let message = format!("'messageId' is longer than {} characters.", limit::MESSAGE_ID_CHARS_MAX);
             self.refuse("message_id_too_long", "messageId", message);
@@ -238,8 +258,12 @@ impl Reading<'_> {
             let message = format!("'event' is longer than {} bytes.", limit::EVENT_NAME_BYTES_MAX);
             self.refuse("event_name_too_long", "event", message);
         }
+        if name.contains(char::is_control) {
+            self.refuse("invalid_event", "event", "'event' holds control characters: send the bare name.");
+        }
         if context.trust == Trust::Browser && INTERNAL_NAMES.contains(&name.as_str()) {
-            let message = format!("'{name}' is recorded by the platform itself: a browser's key may not send it.");
+            let message =
+                format!("'{name}' is recorded by the platform itself: a browser's key may not send it.");
             self.refuse("reserved_event", "event", message);
         }
         Some(name)
@@ -256,7 +280,9 @@ impl Reading<'_> {
             self.reasons.push(reason);
             return "{}".to_owned();
         }
-        if !matches!(call, Call::Page | Call::Screen) {
+        let named =
+            [self.envelope.name, self.envelope.category].into_iter().flatten().any(|raw| raw.get() != "null");
+        if !named || !matches!(call, Call::Page | Call::Screen) {
             return text.to_owned();
         }
         let mut map = super::object(text);
@@ -280,27 +306,42 @@ impl Reading<'_> {
             }
             let found = instant(raw);
             if found.is_none() {
-                let message = format!("'{path}' is not a time: write RFC 3339, such as 2026-11-24T10:00:00.000Z.");
+                let message =
+                    format!("'{path}' is not a time: write RFC 3339, such as 2026-11-24T10:00:00.000Z.");
                 self.reasons.push(Reason::new("invalid_time", path, message));
             }
             found
         };
         let given = read("timestamp", self.envelope.timestamp);
-        let original = read("originalTimestamp", self.envelope.original_timestamp).or(given).unwrap_or(received);
+        let original =
+            read("originalTimestamp", self.envelope.original_timestamp).or(given).unwrap_or(received);
         let sent = read("sentAt", self.envelope.sent_at).or(batch_sent_at);
         let corrected = match sent {
             // Skew correction. Source: Segment's specification of common fields.
             Some(sent) => received - (sent - original),
             None => original,
         };
-        let latest = received + limit::AHEAD_MICROS_MAX;
-        let (earliest_year, latest_year) = (Timestamp::from_secs(0), received + 366 * model::time::DAY);
-        if original > latest_year || corrected < earliest_year {
-            let message = format!("The time {original} cannot be: check its unit (seconds or milliseconds) and year.");
+        // Seconds taken for milliseconds land in January 1970, milliseconds taken for seconds far ahead.
+        if corrected > received + 366 * model::time::DAY || corrected < EARLIEST {
+            let message =
+                format!("The time {original} cannot be: check its unit (seconds or milliseconds) and year.");
             self.refuse("implausible_time", "timestamp", message);
         }
+        let latest = received + limit::AHEAD_MICROS_MAX;
         (corrected.min(latest), original)
     }
+}
+
+/// The id of an item that is no call as a whole, if it can be read.
+pub fn message_id_of(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named<'a> {
+        #[serde(borrow, default)]
+        message_id: Option<&'a RawValue>,
+    }
+    let named: Named<'_> = serde_json::from_str(text).ok()?;
+    id_text(named.message_id?.get()).filter(|id| id.chars().count() <= limit::MESSAGE_ID_CHARS_MAX)
 }
 
 /// Text, or a number as text.

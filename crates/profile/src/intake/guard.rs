@@ -1,69 +1,86 @@
-//! Cheap checks on raw JSON text before anything parses it: depth, keys, lone surrogates.
+//! Cheap checks on raw JSON text before anything parses it: depth, keys, and what no value can hold.
 
 use model::limit;
 
 use super::Reason;
 
-/// Depth of a whole body: an event within a batch within its envelope.
-const BODY_DEPTH_MAX: usize = limit::EVENT_DEPTH_MAX + 4;
+/// Depth of a whole item: properties stand within it.
+const ITEM_DEPTH_MAX: usize = limit::EVENT_DEPTH_MAX + 1;
+/// Digits in a row that a finite number can have.
+const DIGITS_MAX: usize = 300;
 
-/// Refuses text nested deeper than any body may be. Cost: one pass over the bytes.
-pub fn shallow(text: &str) -> Option<Reason> {
-    let deepest = depth(text);
-    (deepest > BODY_DEPTH_MAX).then(|| {
-        let message = format!("The body nests {deepest} levels; at most {BODY_DEPTH_MAX} are read: flatten it.");
-        Reason::new("too_deep", "", message)
-    })
+/// What one pass over JSON text tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// How deep objects and lists nest.
+    pub depth: usize,
+    /// Top-level keys.
+    pub keys: usize,
+    /// It has surrogates or huge numbers: only building the values tells whether they are sound.
+    pub doubtful: bool,
 }
 
-/// How deep objects and lists nest.
-pub fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
+/// Reads the shape of text that is JSON already. Cost: one pass over the bytes.
+pub fn shape(text: &str) -> Shape {
+    let bytes = text.as_bytes();
+    let mut shape = Shape::default();
+    let (mut depth, mut digits, mut at) = (0_usize, 0_usize, 0_usize);
+    while let Some(byte) = bytes.get(at) {
         match byte {
-            b'"' => in_string = true,
+            b'"' => {
+                at = string_end(bytes, at + 1, &mut shape.doubtful);
+                digits = 0;
+                continue;
+            }
             b'{' | b'[' => {
                 depth += 1;
-                deepest = deepest.max(depth);
+                shape.depth = shape.depth.max(depth);
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
+            b':' if depth == 1 => shape.keys += 1,
             _ => {}
         }
+        digits = match byte {
+            b'0'..=b'9' | b'.' => digits + 1,
+            b'e' | b'E' if digits > 0 => {
+                shape.doubtful = true;
+                0
+            }
+            _ => 0,
+        };
+        shape.doubtful |= digits > DIGITS_MAX;
+        at += 1;
     }
-    deepest
+    shape
 }
 
-/// The top-level keys of an object. Cost: one pass over the bytes.
-pub fn keys(text: &str) -> usize {
-    let (mut depth, mut count, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
+/// Behind the closing quote of the string whose text begins at `at`.
+fn string_end(bytes: &[u8], mut at: usize, doubtful: &mut bool) -> usize {
+    while let Some(byte) = bytes.get(at) {
         match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b':' if depth == 1 => count += 1,
-            _ => {}
+            b'"' => return at + 1,
+            b'\\' => {
+                // \uD800 to \uDFFF are halves of characters.
+                *doubtful |= matches!(
+                    bytes.get(at + 1..at + 4),
+                    Some([b'u', b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F'])
+                );
+                at += 2;
+            }
+            _ => at += 1,
         }
     }
-    count
+    at
+}
+
+/// Refuses an item nested deeper than any may be.
+pub fn item(text: &str) -> Option<Reason> {
+    let depth = shape(text).depth;
+    (depth > ITEM_DEPTH_MAX).then(|| {
+        let message =
+            format!("The item nests {depth} levels; at most {ITEM_DEPTH_MAX} are read: flatten it.");
+        Reason::new("too_deep", "", message)
+    })
 }
 
 /// Checks an object of the sender's: an object at all, not too deep, not too many keys, text that decodes.
@@ -71,16 +88,17 @@ pub fn object(text: &str, path: &str) -> Option<Reason> {
     if !text.starts_with('{') {
         return Some(Reason::new("not_an_object", path, format!("'{path}' must be a JSON object.")));
     }
-    if depth(text) > limit::EVENT_DEPTH_MAX {
+    let shape = shape(text);
+    if shape.depth > limit::EVENT_DEPTH_MAX {
         let message = format!("'{path}' nests deeper than {} levels: flatten it.", limit::EVENT_DEPTH_MAX);
         return Some(Reason::new("too_deep", path, message));
     }
-    if keys(text) > limit::EVENT_KEYS_MAX {
-        let message = format!("'{path}' has more than {} keys: send what will be used.", limit::EVENT_KEYS_MAX);
+    if shape.keys > limit::EVENT_KEYS_MAX {
+        let message =
+            format!("'{path}' has more than {} keys: send what will be used.", limit::EVENT_KEYS_MAX);
         return Some(Reason::new("too_many_keys", path, message));
     }
-    // Escapes and huge numbers are where raw text may hide what no value can hold.
-    if (text.contains("\\u") || text.contains(['e', 'E']))
+    if shape.doubtful
         && let Err(error) = serde_json::from_str::<model::Value>(text)
     {
         let message = format!("'{path}' holds what no JSON value can: {error}.");

@@ -8,6 +8,9 @@ mod guard;
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use model::{Call, Event, Map, Timestamp, Trust, Value, WorkspaceId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -88,33 +91,82 @@ struct BatchEnvelope<'a> {
 /// Bytes of a refused item that are kept.
 const BODY_KEPT_MAX: usize = 32 * 1024;
 
+/// Stands where bytes of a body were no UTF-8; a noncharacter, which no sender may mean.
+const DAMAGE: char = '\u{ffff}';
+
 /// Reads a body: one call, `{"batch": […]}`, a list of calls, or newline-delimited calls.
+///
+/// A damaged item is refused by itself; the rest of its batch is read.
 pub fn batch(body: &[u8], context: &Context<'_>) -> Batch {
-    let Ok(text) = std::str::from_utf8(body) else {
-        let lossy = String::from_utf8_lossy(body);
-        return refused(Reason::new("invalid_utf8", "", "The body is not UTF-8: encode it as UTF-8."), &lossy);
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(marked(body)),
     };
+    let damaged = matches!(text, Cow::Owned(_));
     let text = text.trim_start_matches('\u{feff}').trim();
-    if let Some(reason) = guard::shallow(text) {
-        return refused(reason, text);
-    }
+    let plain = Reader { context, damaged, sent_at: None, shared: None };
     if text.starts_with('[') {
-        return items(text, context, None, None);
+        return plain.items(text);
     }
     match serde_json::from_str::<BatchEnvelope<'_>>(text) {
         Ok(envelope) => {
-            let write_key = envelope.write_key.map(Cow::into_owned);
             let sent_at = envelope.sent_at.and_then(|raw| call::instant(raw.get()));
+            let shared = envelope.context.map(RawValue::get);
             let mut batch = match (envelope.batch, context.route) {
-                (Some(list), None) => items(list.get(), context, sent_at, envelope.context.map(RawValue::get)),
-                _ => Batch { write_key: None, items: vec![call::event(text, context, sent_at, None)] },
+                (Some(list), None) => Reader { context, damaged, sent_at, shared }.items(list.get()),
+                _ => Batch { write_key: None, items: vec![plain.item(text)] },
             };
-            batch.write_key = write_key;
+            batch.write_key = envelope.write_key.map(Cow::into_owned);
             batch
         }
-        Err(_) if text.contains('\n') => lines(text, context),
+        Err(_) if text.contains('\n') => plain.lines(text),
+        Err(_) if damaged => refused(damage_reason(), text),
         Err(error) => refused(json_reason(&error), text),
     }
+}
+
+/// Reads the `data` of a pixel: one call as base64 of either alphabet, or as plain JSON.
+pub fn pixel(data: &str, context: &Context<'_>) -> Batch {
+    const FORGIVING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const PIXEL: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, FORGIVING);
+    let data = data.trim();
+    if data.starts_with('{') {
+        return batch(data.as_bytes(), context);
+    }
+    // A plus that stood unescaped in a query arrives as a space.
+    let standard: String = data
+        .chars()
+        .map(|c| match c {
+            '-' | ' ' => '+',
+            '_' => '/',
+            c => c,
+        })
+        .collect();
+    match PIXEL.decode(standard) {
+        Ok(body) => batch(&body, context),
+        Err(_) => {
+            let message =
+                "The pixel's 'data' is not base64 of a JSON call: encode the call's JSON as base64.";
+            refused(Reason::new("invalid_pixel", "data", message), data)
+        }
+    }
+}
+
+/// The text of a body that is no UTF-8, with a mark where it is damaged.
+fn marked(body: &[u8]) -> String {
+    let mut out = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        out.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            out.push(DAMAGE);
+        }
+    }
+    out
+}
+
+fn damage_reason() -> Reason {
+    Reason::new("invalid_utf8", "", "The item is not UTF-8: encode it as UTF-8.")
 }
 
 fn json_reason(error: &serde_json::Error) -> Reason {
@@ -128,37 +180,58 @@ fn refused(reason: Reason, text: &str) -> Batch {
 
 fn rejection(message_id: Option<String>, reasons: Vec<Reason>, text: &str) -> Rejection {
     let end = (0..=BODY_KEPT_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    Rejection { message_id, reasons, body: text[..end].to_owned() }
+    Rejection { message_id, reasons, body: text[..end].replace(DAMAGE, "\u{fffd}") }
 }
 
-fn items(list: &str, context: &Context<'_>, sent_at: Option<Timestamp>, shared: Option<&str>) -> Batch {
-    let raw: Vec<&RawValue> = match serde_json::from_str(list) {
-        Ok(raw) => raw,
-        Err(error) => return refused(json_reason(&error), list),
-    };
-    let mut out = Vec::with_capacity(raw.len().min(context.batch_events_max));
-    for (number, item) in raw.iter().enumerate() {
-        out.push(if number < context.batch_events_max {
-            call::event(item.get(), context, sent_at, shared)
-        } else {
-            let message = format!("A batch holds at most {} events: send the rest in another.", context.batch_events_max);
-            Err(rejection(None, vec![Reason::new("batch_too_long", "", message)], item.get()))
-        });
-    }
-    Batch { write_key: None, items: out }
+/// What the items of one body have in common.
+struct Reader<'a> {
+    context: &'a Context<'a>,
+    damaged: bool,
+    sent_at: Option<Timestamp>,
+    shared: Option<&'a str>,
 }
 
-fn lines(text: &str, context: &Context<'_>) -> Batch {
-    let mut batch = Batch::default();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if batch.items.len() >= context.batch_events_max {
-            let message = format!("A batch holds at most {} events: send the rest in another.", context.batch_events_max);
-            batch.items.push(Err(rejection(None, vec![Reason::new("batch_too_long", "", message)], line)));
-            break;
+impl Reader<'_> {
+    fn item(&self, text: &str) -> Result<Event, Rejection> {
+        let is_damaged = |text: &str| text.contains(DAMAGE);
+        if self.damaged && (is_damaged(text) || self.shared.is_some_and(is_damaged)) {
+            return Err(rejection(None, vec![damage_reason()], text));
         }
-        batch.items.push(call::event(line, context, None, None));
+        call::event(text, self.context, self.sent_at, self.shared)
     }
-    batch
+
+    fn items(&self, list: &str) -> Batch {
+        match serde_json::from_str::<Vec<&RawValue>>(list) {
+            Ok(raw) => self.each(raw.into_iter().map(RawValue::get)),
+            Err(error) => refused(json_reason(&error), list),
+        }
+    }
+
+    fn lines(&self, text: &str) -> Batch {
+        self.each(text.lines().map(str::trim).filter(|line| !line.is_empty()))
+    }
+
+    /// Items beyond the limit are refused one by one, and summed up when they are very many.
+    fn each<'t>(&self, items: impl Iterator<Item = &'t str>) -> Batch {
+        let most = self.context.batch_events_max;
+        let mut items = items.peekable();
+        let mut out: Vec<_> = items.by_ref().take(most).map(|text| self.item(text)).collect();
+        let surplus = || {
+            let message = format!("A batch holds at most {most} events: send the rest in another.");
+            vec![Reason::new("batch_too_long", "", message)]
+        };
+        out.extend(
+            items.by_ref().take(most).map(|text| Err(rejection(call::message_id_of(text), surplus(), text))),
+        );
+        if let Some(first) = items.peek().copied() {
+            let mut reasons = surplus();
+            if let Some(reason) = reasons.first_mut() {
+                reason.message = format!("{} {} more were not looked at.", reason.message, items.count());
+            }
+            out.push(Err(rejection(None, reasons, first)));
+        }
+        Batch { write_key: None, items: out }
+    }
 }
 
 /// A hash of what an event says, without the times of its journey: tells a retry from a conflict.
