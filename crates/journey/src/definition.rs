@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Nodes of one journey.
 const NODES_MAX: usize = 200;
+/// Exits of one journey.
+const EXITS_MAX: usize = 50;
 /// The longest wait. Units: seconds.
 const WAIT_SECONDS_MAX: u64 = 5 * 366 * 86_400;
 
@@ -53,6 +55,9 @@ pub struct Exit {
     /// A filter on its properties.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
+    /// The property that must equal the entry's key; every open entry ends when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What the end is called.
     #[serde(default)]
     pub reason: String,
@@ -194,7 +199,20 @@ fn filter(text: Option<&str>, path: &str, problems: &mut Vec<Problem>) -> Option
 
 fn check_nodes(definition: &Definition, problems: &mut Vec<Problem>) {
     if definition.trigger.event.trim().is_empty() {
-        problems.push(problem("/trigger/event", "The trigger names no event."));
+        problems.push(problem("/trigger/event", "The trigger names no event: give the name of one."));
+    }
+    for (n, exit) in definition.exits.iter().enumerate() {
+        if exit.event.trim().is_empty() {
+            problems
+                .push(problem(format!("/exits/{n}/event"), "The exit names no event: give the name of one."));
+        }
+        if exit.key.is_some() && definition.trigger.key.is_none() {
+            let message = "The exit compares a key, but the trigger keeps none: give the trigger a key, too.";
+            problems.push(problem(format!("/exits/{n}/key"), message));
+        }
+    }
+    if definition.exits.len() > EXITS_MAX {
+        problems.push(problem("/exits", format!("A journey has at most {EXITS_MAX} exits.")));
     }
     if definition.nodes.len() > NODES_MAX {
         problems.push(problem("/nodes", format!("A journey has at most {NODES_MAX} nodes.")));
@@ -216,7 +234,10 @@ fn check_nodes(definition: &Definition, problems: &mut Vec<Problem>) {
     for (id, node) in &definition.nodes {
         match node {
             Node::Wait { seconds, .. } if *seconds == 0 || *seconds > WAIT_SECONDS_MAX => {
-                problems.push(problem(format!("/nodes/{id}/seconds"), "A wait lasts from one second to five years."));
+                problems.push(problem(
+                    format!("/nodes/{id}/seconds"),
+                    "A wait lasts from one second to five years.",
+                ));
             }
             Node::Branch { condition, .. } => {
                 if let Err(error) = expr::parse(condition) {
@@ -224,7 +245,10 @@ fn check_nodes(definition: &Definition, problems: &mut Vec<Problem>) {
                 }
             }
             Node::Send { kind, .. } if kind != "marketing" && kind != "transactional" => {
-                problems.push(problem(format!("/nodes/{id}/kind"), "The kind is 'marketing' or 'transactional'."));
+                problems.push(problem(
+                    format!("/nodes/{id}/kind"),
+                    "The kind is 'marketing' or 'transactional'.",
+                ));
             }
             _ => {}
         }

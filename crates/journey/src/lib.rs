@@ -7,4 +7,4 @@ mod definition;
 mod step;
 
 pub use definition::{Compiled, Definition, Error, Exit, Node, Problem, Trigger};
-pub use step::{Effect, Entry, Step, enter, event, tick};
+pub use step::{ENTRIES_MAX, Effect, Entry, Step, enter, event, merge, tick};

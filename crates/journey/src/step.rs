@@ -59,7 +59,7 @@ pub enum Effect {
 /// The outcome of a step on one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// The entry as it stands; `None` when it has ended.
+    /// Why the entry ended; `None` while it goes on.
     pub ended: Option<String>,
     /// Nodes that were passed, in order.
     pub passed: Vec<String>,
@@ -71,6 +71,10 @@ pub struct Step {
 
 /// Nodes walked in one step; more means a fault in the definition's checks.
 const WALK_MAX: usize = 500;
+/// Open entries of one profile in one journey; a sender that makes up keys gets no further.
+pub const ENTRIES_MAX: usize = 20;
+/// Bytes of an entry's key.
+const KEY_BYTES_MAX: usize = 256;
 
 /// Begins an entry when `name` with `properties` triggers the journey and no open entry has its key.
 ///
@@ -89,13 +93,10 @@ pub fn enter(
     }
     let key = match &trigger.key {
         None => String::new(),
-        Some(path) => match properties.get(path)? {
-            Value::String(text) => text.clone(),
-            Value::Null => return None,
-            other => other.to_string(),
-        },
+        Some(path) => key_of(properties, path)?,
     };
-    if open.iter().any(|entry| entry.journey == journey.id && entry.key == key) {
+    let mut own = open.iter().filter(|entry| entry.journey == journey.id);
+    if own.clone().any(|entry| entry.key == key) || own.nth(ENTRIES_MAX - 1).is_some() {
         return None;
     }
     Some(Entry {
@@ -111,19 +112,69 @@ pub fn enter(
     })
 }
 
+/// The text of the property at a dotted path: what keeps entries apart.
+fn key_of(properties: &Value, path: &str) -> Option<String> {
+    let found = match properties.get(path) {
+        Some(found) => found,
+        None => path.split('.').try_fold(properties, |value, name| value.get(name))?,
+    };
+    let key = match found {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(yes) => yes.to_string(),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    };
+    (!key.is_empty() && key.len() <= KEY_BYTES_MAX).then_some(key)
+}
+
 /// What an event does to an open entry: nothing, or ends it at once.
-pub fn event(journey: &Compiled, entry: &Entry, name: &str, properties: &Value, at: Timestamp) -> Option<String> {
+pub fn event(
+    journey: &Compiled,
+    entry: &Entry,
+    name: &str,
+    properties: &Value,
+    at: Timestamp,
+) -> Option<String> {
     if at < entry.entered_at {
         return None;
     }
     journey.definition.exits.iter().zip(&journey.exits).find_map(|(exit, filter)| {
-        let matches = exit.event == name && filter.as_ref().is_none_or(|filter| filter.matches(properties));
+        let matches = exit.event == name
+            && filter.as_ref().is_none_or(|filter| filter.matches(properties))
+            && exit.key.as_ref().is_none_or(|path| key_of(properties, path).as_ref() == Some(&entry.key));
         matches.then(|| if exit.reason.is_empty() { exit.event.clone() } else { exit.reason.clone() })
     })
 }
 
+/// Joins the open entries of two profiles that turned out to be one person; answers those that end by it.
+///
+/// Of two entries with one journey and key the earlier goes on, so that nobody gets the same mail twice.
+pub fn merge(ours: &mut Vec<Entry>, theirs: Vec<Entry>) -> Vec<Entry> {
+    ours.extend(theirs);
+    ours.sort_by(|a, b| (a.entered_at, &a.id).cmp(&(b.entered_at, &b.id)));
+    let (mut kept, mut ended): (Vec<Entry>, Vec<Entry>) = (Vec::new(), Vec::new());
+    for entry in ours.drain(..) {
+        let twin = kept.iter().any(|known| (&known.journey, &known.key) == (&entry.journey, &entry.key));
+        if twin {
+            ended.push(entry);
+        } else {
+            kept.push(entry);
+        }
+    }
+    *ours = kept;
+    ended
+}
+
 /// Moves an entry whose time has come as far as it goes at `now`. `holds` answers a branch's condition.
-pub fn tick(journey: &Compiled, entry: &mut Entry, now: Timestamp, holds: &mut dyn FnMut(&str, &str) -> bool) -> Step {
+///
+/// A wait counts from when it was due to begin, so that a late timer does not add up; after a message it counts from
+/// `now`, so that downtime never brings two messages closer together; a circle catches up one round at a time.
+pub fn tick(
+    journey: &Compiled,
+    entry: &mut Entry,
+    now: Timestamp,
+    holds: &mut dyn FnMut(&str, &str) -> bool,
+) -> Step {
     let mut step = Step::default();
     let Some(mut due) = entry.due_at.filter(|due| *due <= now) else { return step };
     for _ in 0..WALK_MAX {
@@ -141,6 +192,9 @@ pub fn tick(journey: &Compiled, entry: &mut Entry, now: Timestamp, holds: &mut d
             }
             Node::Wait { seconds, .. } => {
                 entry.waiting = true;
+                if step.passed.contains(&entry.node) {
+                    due = now;
+                }
                 due = due + (*seconds as i64).saturating_mul(SECOND);
                 entry.due_at = Some(due);
                 if due > now {
@@ -149,7 +203,11 @@ pub fn tick(journey: &Compiled, entry: &mut Entry, now: Timestamp, holds: &mut d
             }
             Node::Branch { condition, yes, no } => {
                 let held = holds(&entry.node, condition);
-                step.effects.push(Effect::Decided { node: entry.node.clone(), condition: condition.clone(), held });
+                step.effects.push(Effect::Decided {
+                    node: entry.node.clone(),
+                    condition: condition.clone(),
+                    held,
+                });
                 step.passed.push(entry.node.clone());
                 entry.node.clone_from(if held { yes } else { no });
             }
@@ -163,6 +221,7 @@ pub fn tick(journey: &Compiled, entry: &mut Entry, now: Timestamp, holds: &mut d
                 });
                 step.passed.push(entry.node.clone());
                 entry.node.clone_from(next);
+                due = now;
             }
             Node::Exit {} => {
                 step.passed.push(entry.node.clone());
@@ -201,7 +260,10 @@ mod tests {
 
     fn begin(journey: &Compiled) -> Entry {
         let properties = json!({"cart_id": "c1", "price": 20});
-        enter(journey, "Product Added", &properties, &[], Timestamp::from_secs(100), &|key| format!("e-{key}")).unwrap()
+        enter(journey, "Product Added", &properties, &[], Timestamp::from_secs(100), &|key| {
+            format!("e-{key}")
+        })
+        .unwrap()
     }
 
     #[test]
