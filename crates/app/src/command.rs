@@ -159,7 +159,7 @@ async fn listen(settings: &Settings, plan: Option<demo::Plan>) -> Result<()> {
     eprintln!();
     let stop = Arc::new(AtomicBool::new(false));
     let shop = plan.map(|plan| tokio::spawn(demo::run(platform.clone(), plan, items, stop.clone())));
-    api::serve(listener, api::router(platform.clone(), api::Config::default()), shutdown()).await?;
+    api::serve(listener, api::router(platform.clone()), shutdown()).await?;
     stop.store(true, Ordering::Relaxed);
     if let Some(shop) = shop {
         shop.await?;
@@ -208,7 +208,6 @@ pub fn import(settings: &Settings, what: Importable, job: &import::Job, as_json:
         let report = match what {
             Importable::Events | Importable::Profiles => import::events(platform, WORKSPACE, job).await?,
             Importable::Catalog => import::catalog(platform, WORKSPACE, job).await?,
-            Importable::Suppressions => import::suppressions(platform, WORKSPACE, job).await?,
         };
         catch_up(platform).await;
         if as_json {
@@ -277,12 +276,6 @@ pub fn segment(ask: Ask) -> Result<()> {
     }))
 }
 
-/// `rapport openapi`.
-pub fn openapi() -> Result<()> {
-    println!("{}", api::openapi().to_pretty_json()?);
-    Ok(())
-}
-
 /// `rapport render`.
 pub fn render(render: &Render) -> Result<()> {
     let source = std::fs::read_to_string(&render.template)
@@ -292,12 +285,20 @@ pub fn render(render: &Render) -> Result<()> {
     let data: Value = serde_json::from_str(&data)
         .map_err(|error| BadInput(format!("{}:{}:{}: {error}", render.data.display(), error.line(), error.column())))?;
     let Engine::Liquid = render.engine;
-    let rendered = template::render_document(&source, render.mjml, &data, render.escape == Escape::Html)
+    let options = template::Options {
+        escape: render.escape == Escape::Html,
+        now: Clock::system().now(),
+        ..template::Options::default()
+    };
+    let (output, trace) = template::render_document(&source, render.mjml, &data, &options)
         .map_err(|error| BadInput(format!("{}:{error}", render.template.display())))?;
     match render.format {
-        Print::Html => print!("{}", rendered.html),
-        Print::Text => print!("{}", rendered.text),
-        Print::Json => println!("{}", serde_json::to_string_pretty(&json!({"html": rendered.html, "text": rendered.text, "warnings": rendered.warnings}))?),
+        Print::Html => print!("{output}"),
+        Print::Text => print!("{}", template::plain::from_html(&output)),
+        Print::Json => {
+            let missing: Vec<&str> = trace.missing.iter().map(|missing| missing.name.as_str()).collect();
+            println!("{}", serde_json::to_string_pretty(&json!({"html": output, "missing": missing}))?);
+        }
     }
     Ok(())
 }

@@ -80,8 +80,6 @@ enum Command {
         #[command(subcommand)]
         ask: command::Ask,
     },
-    /// Prints the OpenAPI document
-    Openapi,
 }
 
 /// What `import` takes.
@@ -93,8 +91,6 @@ enum Importable {
     Profiles,
     /// Items of the catalogue `products`, one a row, named by `product_id`.
     Catalog,
-    /// Addresses never to write to, one a row, in `email`.
-    Suppressions,
 }
 
 fn main() -> ExitCode {
@@ -117,7 +113,6 @@ fn main() -> ExitCode {
             settings.over_file(None).and_then(|settings| command::query(&settings, &sql, json))
         }
         Command::Segment { ask } => command::segment(ask),
-        Command::Openapi => command::openapi(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use model::{Clock, Timestamp, WorkspaceId};
 use tokio::sync::Notify;
 
-use crate::Error;
 use crate::live::Live;
 use crate::registry::Registry;
 

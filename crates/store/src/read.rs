@@ -682,6 +682,46 @@ impl Store {
         row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
     }
 
+    /// Messages that people opened, and clicked.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn response_counts(&self, workspace: WorkspaceId) -> Result<(i64, i64), Error> {
+        let row = sqlx::query("SELECT count(opened_at), count(clicked_at) FROM message WHERE workspace = $1")
+            .bind(workspace.0)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    }
+
+    /// Messages a journey has planned.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn journey_messages(&self, workspace: WorkspaceId, journey: &str) -> Result<i64, Error> {
+        Ok(sqlx::query_scalar("SELECT count(*) FROM message WHERE workspace = $1 AND journey = $2")
+            .bind(workspace.0)
+            .bind(journey)
+            .fetch_one(&self.readers)
+            .await?)
+    }
+
+    /// How entries of a journey ended: (reason, count).
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn exit_counts(&self, workspace: WorkspaceId, journey: &str) -> Result<Vec<(String, i64)>, Error> {
+        let rows = sqlx::query(
+            "SELECT exit_reason, count(*) FROM entry WHERE workspace = $1 AND journey = $2 AND exit_reason IS NOT NULL \
+             GROUP BY exit_reason",
+        )
+        .bind(workspace.0)
+        .bind(journey)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+
     /// What happened to a message: (name, at, detail, actor).
     ///
     /// # Errors

@@ -140,6 +140,39 @@ pub async fn events(platform: &Platform, workspace: WorkspaceId, job: &Job) -> R
     Ok(report)
 }
 
+/// Imports items of the catalogue `products`; each row names itself by `product_id` or `id`.
+///
+/// # Errors
+/// When the file cannot be read or the store refuses.
+pub async fn catalog(platform: &Platform, workspace: WorkspaceId, job: &Job) -> Result<Report> {
+    let format = job.format.or_else(|| Format::of(&job.file)).context("say --format: the name does not tell it")?;
+    let mut report = Report::default();
+    let mut rejected = Rejected { path: rejected_path(&job.file), file: None, count: 0 };
+    let mut items = Vec::new();
+    for (line, row) in rows::open(&job.file, format, None, |_| ())? {
+        report.rows += 1;
+        let row = match row {
+            Ok(row) => row,
+            Err(reason) => {
+                rejected.write(line, &reason, &Value::Null)?;
+                continue;
+            }
+        };
+        match row.get("product_id").or_else(|| row.get("id")).and_then(Value::as_str) {
+            Some(id) => items.push((id.to_owned(), Value::Object(row.clone()))),
+            None => rejected.write(line, "the row has no product_id", &Value::Object(row))?,
+        }
+        if items.len() >= BATCH_CALLS {
+            report.accepted += items.len() as u64;
+            platform.put_items(workspace, "products", std::mem::take(&mut items)).await?;
+        }
+    }
+    report.accepted += items.len() as u64;
+    platform.put_items(workspace, "products", items).await?;
+    report.rejected = rejected.count;
+    Ok(report)
+}
+
 async fn send(
     platform: &Platform,
     workspace: WorkspaceId,

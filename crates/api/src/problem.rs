@@ -1,0 +1,100 @@
+//! Errors as problem details. Source: RFC 9457.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use model::Kind;
+use serde_json::json;
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: String,
+    detail: String,
+    errors: Vec<flow::Problem>,
+    retry_after_s: Option<u32>,
+}
+
+impl Problem {
+    fn plain(status: StatusCode, code: &str, detail: &str) -> Problem {
+        Problem { status, code: code.to_owned(), detail: detail.to_owned(), errors: Vec::new(), retry_after_s: None }
+    }
+
+    /// 404.
+    pub fn missing(detail: &str) -> Problem {
+        Problem::plain(StatusCode::NOT_FOUND, "missing", detail)
+    }
+
+    /// 401.
+    pub fn unauthorised(detail: &str) -> Problem {
+        Problem::plain(StatusCode::UNAUTHORIZED, "unauthorised", detail)
+    }
+
+    /// 403.
+    pub fn forbidden(detail: &str) -> Problem {
+        Problem::plain(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 422.
+    pub fn invalid(detail: &str) -> Problem {
+        Problem::plain(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+    }
+
+    /// 413.
+    pub fn too_large(detail: &str) -> Problem {
+        Problem::plain(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    /// 429.
+    pub fn busy() -> Problem {
+        let mut problem = Problem::plain(
+            StatusCode::TOO_MANY_REQUESTS,
+            "limited",
+            "Too much is in work; send the same again after the time in Retry-After.",
+        );
+        problem.retry_after_s = Some(1);
+        problem
+    }
+}
+
+impl From<flow::Error> for Problem {
+    fn from(error: flow::Error) -> Problem {
+        let status = match error.kind() {
+            Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Denied => StatusCode::FORBIDDEN,
+            Kind::Missing => StatusCode::NOT_FOUND,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Limited => StatusCode::TOO_MANY_REQUESTS,
+            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Corrupt | Kind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let retry = matches!(error.kind(), Kind::Limited | Kind::Unavailable).then_some(1);
+        if status.is_server_error() {
+            tracing::error!(%error, "a request failed");
+        }
+        // What broke inside is for the log, not for the caller.
+        let detail = if status == StatusCode::INTERNAL_SERVER_ERROR {
+            "Something broke on our side; the log has the details.".to_owned()
+        } else {
+            error.to_string()
+        };
+        Problem { status, code: error.code().to_owned(), detail, errors: error.problems().to_vec(), retry_after_s: retry }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": format!("/docs/errors#{}", self.code),
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(), "code": self.code, "detail": self.detail, "errors": self.errors,
+        });
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
