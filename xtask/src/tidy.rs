@@ -16,7 +16,6 @@ const ALLOWED_IMPORTS: &[(&str, &[&str])] = &[
     ("segment", &["model", "expr"]),
     ("journey", &["model", "expr"]),
     ("policy", &["model", "expr"]),
-    ("recommend", &["model", "expr"]),
     ("template", &["model", "expr"]),
     ("store", &["model"]),
     ("lake", &["model", "expr"]),
@@ -24,17 +23,42 @@ const ALLOWED_IMPORTS: &[(&str, &[&str])] = &[
     (
         "flow",
         &[
-            "model", "expr", "profile", "segment", "journey", "policy", "recommend", "template", "store", "lake",
+            "model",
+            "expr",
+            "profile",
+            "segment",
+            "journey",
+            "policy",
+            "recommend",
+            "template",
+            "store",
+            "lake",
             "mail",
         ],
     ),
     ("console", &[]),
-    ("api", &["model", "flow", "console", "expr", "profile", "segment", "journey", "store", "lake", "mail", "template"]),
+    (
+        "api",
+        &[
+            "model", "flow", "console", "expr", "profile", "segment", "journey", "store", "lake", "mail",
+            "template",
+        ],
+    ),
     (
         "app",
         &[
-            "model", "expr", "profile", "segment", "journey", "recommend", "template", "store", "lake", "mail",
-            "flow", "api",
+            "model",
+            "expr",
+            "profile",
+            "segment",
+            "journey",
+            "recommend",
+            "template",
+            "store",
+            "lake",
+            "mail",
+            "flow",
+            "api",
         ],
     ),
     ("testkit", &["model"]),
@@ -49,7 +73,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("parquet", "lake"),
     ("mail-auth", "mail"),
     ("mail-builder", "mail"),
-    ("smtp-proto", "mail"),
     ("mrml", "template"),
     ("css-inline", "template"),
     ("axum", "api"),
@@ -68,7 +91,13 @@ const BANNED_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Longer files that have a reason.
-const LONG_FILES: &[(&str, usize)] = &[];
+const LONG_FILES: &[(&str, usize)] = &[
+    // One small query after another; a reader looks one up by its name.
+    ("crates/store/src/read.rs", 1_000),
+    // The whole surface of the API in one place, one short handler each.
+    ("crates/api/src/admin.rs", 700),
+    ("crates/api/src/view.rs", 700),
+];
 
 const LINES_MAX: usize = 600;
 

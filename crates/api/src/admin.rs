@@ -134,7 +134,8 @@ async fn events(State(app): State<App>, Extension(ws): Ws, Query(params): Params
 }
 
 async fn event_names(State(app): State<App>, Extension(ws): Ws) -> Answer {
-    let sql = "SELECT name, count(*) AS n, max(timestamp) FROM events GROUP BY name ORDER BY n DESC LIMIT 500";
+    let sql =
+        "SELECT name, count(*) AS n, max(timestamp) FROM events GROUP BY name ORDER BY n DESC LIMIT 500";
     let answer = app.platform.query(ws.0, sql).await?;
     let items: Vec<Value> =
         answer.rows.iter().map(|row| json!({"name": row[0], "count": row[1], "last_at": row[2]})).collect();
@@ -143,8 +144,12 @@ async fn event_names(State(app): State<App>, Extension(ws): Ws) -> Answer {
 
 async fn quarantine(State(app): State<App>, Extension(ws): Ws, Query(params): Params) -> Answer {
     let many = limit(&params);
-    let rows =
-        app.platform.store.quarantined(ws.0, number(&params, "cursor", i64::MAX), many).await.map_err(flow::Error::from)?;
+    let rows = app
+        .platform
+        .store
+        .quarantined(ws.0, number(&params, "cursor", i64::MAX), many)
+        .await
+        .map_err(flow::Error::from)?;
     let next = rows.last().filter(|_| rows.len() as i64 == many).map(|row| row.0.to_string());
     let items: Vec<Value> = rows
         .into_iter()
@@ -157,19 +162,33 @@ async fn quarantine(State(app): State<App>, Extension(ws): Ws, Query(params): Pa
 }
 
 async fn profiles(State(app): State<App>, Extension(ws): Ws, Query(params): Params) -> Answer {
-    Ok(Json(view::profiles(&app.platform, ws.0, &params, number(&params, "cursor", 0), limit(&params)).await?))
+    Ok(Json(
+        view::profiles(&app.platform, ws.0, &params, number(&params, "cursor", 0), limit(&params)).await?,
+    ))
 }
 
-async fn members(State(app): State<App>, Extension(ws): Ws, Path(id): Path<String>, Query(mut params): Params) -> Answer {
+async fn members(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<String>,
+    Query(mut params): Params,
+) -> Answer {
     params.insert("segment".to_owned(), id);
-    Ok(Json(view::profiles(&app.platform, ws.0, &params, number(&params, "cursor", 0), limit(&params)).await?))
+    Ok(Json(
+        view::profiles(&app.platform, ws.0, &params, number(&params, "cursor", 0), limit(&params)).await?,
+    ))
 }
 
 async fn profile(State(app): State<App>, Extension(ws): Ws, Path(id): Path<i64>) -> Answer {
     Ok(Json(view::profile(&app.platform, ws.0, ProfileId(id)).await?))
 }
 
-async fn timeline(State(app): State<App>, Extension(ws): Ws, Path(id): Path<i64>, Query(params): Params) -> Answer {
+async fn timeline(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<i64>,
+    Query(params): Params,
+) -> Answer {
     app.platform.hot(ws.0, ProfileId(id)).await?;
     let offset = number(&params, "cursor", 0).max(0);
     Ok(Json(view::timeline(&app.platform, ws.0, ProfileId(id), offset, limit(&params)).await?))
@@ -188,7 +207,8 @@ async fn profile_messages(
 async fn recommendations(State(app): State<App>, Extension(ws): Ws, Query(params): Params) -> Answer {
     let profile = ProfileId(number(&params, "profile", 0));
     let (row, _) = app.platform.hot(ws.0, profile).await?;
-    let items = app.platform.recommendations(ws.0, row.id, number(&params, "limit", 5).clamp(1, 50) as usize).await?;
+    let items =
+        app.platform.recommendations(ws.0, row.id, number(&params, "limit", 5).clamp(1, 50) as usize).await?;
     Ok(Json(json!({"items": items})))
 }
 
@@ -201,7 +221,11 @@ async fn segment(State(app): State<App>, Extension(ws): Ws, Path(id): Path<Strin
 }
 
 fn segment_draft(id: Option<String>, body: &Value) -> Draft {
-    Draft { id, name: text(body, "name"), body: json!({"where": body["where"], "description": text(body, "description")}) }
+    Draft {
+        id,
+        name: text(body, "name"),
+        body: json!({"where": body["where"], "description": text(body, "description")}),
+    }
 }
 
 async fn save_segment(State(app): State<App>, Extension(ws): Ws, body: Body) -> Result<Response, Problem> {
@@ -211,13 +235,22 @@ async fn save_segment(State(app): State<App>, Extension(ws): Ws, body: Body) -> 
     Ok((StatusCode::CREATED, Json(view::segment(&app.platform, ws.0, &row.id).await?)).into_response())
 }
 
-async fn put_segment(State(app): State<App>, Extension(ws): Ws, Path(id): Path<String>, body: Body) -> Answer {
+async fn put_segment(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<String>,
+    body: Body,
+) -> Answer {
     let draft = segment_draft(Some(id), &read(body)?);
     let row = app.platform.save_definition(ws.0, DefinitionKind::Segment, draft, "console").await?;
     Ok(Json(view::segment(&app.platform, ws.0, &row.id).await?))
 }
 
-async fn delete_segment(State(app): State<App>, Extension(ws): Ws, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn delete_segment(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     app.platform.delete_definition(ws.0, DefinitionKind::Segment, &id, "console").await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -264,7 +297,10 @@ async fn segment_history(
     Path(id): Path<String>,
     Query(params): Params,
 ) -> Answer {
-    Ok(Json(view::segment_history(&app.platform, ws.0, &id, number(&params, "cursor", i64::MAX), limit(&params)).await?))
+    Ok(Json(
+        view::segment_history(&app.platform, ws.0, &id, number(&params, "cursor", i64::MAX), limit(&params))
+            .await?,
+    ))
 }
 
 async fn templates(State(app): State<App>, Extension(ws): Ws) -> Answer {
@@ -293,7 +329,12 @@ async fn save_template(State(app): State<App>, Extension(ws): Ws, body: Body) ->
     Ok((StatusCode::CREATED, Json(view::template(&row))).into_response())
 }
 
-async fn put_template(State(app): State<App>, Extension(ws): Ws, Path(id): Path<String>, body: Body) -> Answer {
+async fn put_template(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<String>,
+    body: Body,
+) -> Answer {
     let draft = template_draft(Some(id), &read(body)?);
     let row = app.platform.save_definition(ws.0, DefinitionKind::Template, draft, "api").await?;
     Ok(Json(view::template(&row)))
@@ -324,12 +365,21 @@ async fn journey(State(app): State<App>, Extension(ws): Ws, Path(id): Path<Strin
 
 async fn save_journey(State(app): State<App>, Extension(ws): Ws, body: Body) -> Result<Response, Problem> {
     let body = read(body)?;
-    let draft = Draft { id: body["id"].as_str().map(str::to_owned), name: text(&body, "name"), body: body["definition"].clone() };
+    let draft = Draft {
+        id: body["id"].as_str().map(str::to_owned),
+        name: text(&body, "name"),
+        body: body["definition"].clone(),
+    };
     let row = app.platform.save_definition(ws.0, DefinitionKind::Journey, draft, "api").await?;
     Ok((StatusCode::CREATED, Json(view::journey(&app.platform, ws.0, &row.id).await?)).into_response())
 }
 
-async fn put_journey(State(app): State<App>, Extension(ws): Ws, Path(id): Path<String>, body: Body) -> Answer {
+async fn put_journey(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<String>,
+    body: Body,
+) -> Answer {
     let body = read(body)?;
     let draft = Draft { id: Some(id.clone()), name: text(&body, "name"), body: body["definition"].clone() };
     app.platform.save_definition(ws.0, DefinitionKind::Journey, draft, "api").await?;
@@ -349,8 +399,14 @@ async fn resume(State(app): State<App>, Extension(ws): Ws, Path(id): Path<String
     set_status(&app, ws, &id, "live").await
 }
 
-async fn entries(State(app): State<App>, Extension(ws): Ws, Path(id): Path<String>, Query(params): Params) -> Answer {
-    let rows = app.platform.store.entries(ws.0, Some(&id), None, limit(&params)).await.map_err(flow::Error::from)?;
+async fn entries(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<String>,
+    Query(params): Params,
+) -> Answer {
+    let rows =
+        app.platform.store.entries(ws.0, Some(&id), None, limit(&params)).await.map_err(flow::Error::from)?;
     let items: Vec<Value> = rows.iter().map(view::entry).collect();
     Ok(Json(json!({"items": items, "next_cursor": null})))
 }
@@ -363,12 +419,22 @@ async fn message(State(app): State<App>, Extension(ws): Ws, Path(id): Path<Strin
     Ok(Json(view::message(&app.platform, ws.0, &id).await?))
 }
 
-async fn send(State(app): State<App>, Extension(ws): Ws, headers: axum::http::HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn send(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    headers: axum::http::HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = read(body)?;
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let profile = body["profile"].as_i64().ok_or_else(|| Problem::invalid("Give the profile's id in 'profile'."))?;
-    let request =
-        SendRequest { template: text(&body, "template"), profile: ProfileId(profile), data: body["data"].clone(), key };
+    let profile =
+        body["profile"].as_i64().ok_or_else(|| Problem::invalid("Give the profile's id in 'profile'."))?;
+    let request = SendRequest {
+        template: text(&body, "template"),
+        profile: ProfileId(profile),
+        data: body["data"].clone(),
+        key,
+    };
     let id = app.platform.send_transactional(ws.0, request).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"message_id": id}))).into_response())
 }
@@ -427,7 +493,11 @@ async fn make_key(State(app): State<App>, Extension(ws): Ws, body: Body) -> Resu
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(shown)).into_response())
 }
 
-async fn delete_key(State(app): State<App>, Extension(ws): Ws, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn delete_key(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let gone = app.platform.store.delete_key(ws.0, &id).await.map_err(flow::Error::from)?;
     if gone { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::missing("There is no such key.")) }
 }

@@ -62,7 +62,8 @@ async fn authorise(app: &App, method: &Method, headers: &HeaderMap) -> Result<Wo
             None => Err(Problem::unauthorised("The API key is not known.")),
         };
     }
-    let cookie = session_cookie(headers).ok_or_else(|| Problem::unauthorised("Sign in, or send an API key."))?;
+    let cookie =
+        session_cookie(headers).ok_or_else(|| Problem::unauthorised("Sign in, or send an API key."))?;
     // A form on another site can send our cookie, but not this header.
     if !matches!(*method, Method::GET | Method::HEAD) && !headers.contains_key("x-rapport") {
         return Err(Problem::forbidden("A change from the console carries the header x-rapport."));
@@ -78,8 +79,14 @@ pub struct SignIn {
 }
 
 /// `POST /api/session`.
-pub async fn sign_in(State(app): State<App>, headers: HeaderMap, Json(sign_in): Json<SignIn>) -> Result<Response, Problem> {
-    let json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+pub async fn sign_in(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(sign_in): Json<SignIn>,
+) -> Result<Response, Problem> {
+    let json = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if !json {
         return Err(Problem::invalid("Sign in with a JSON body."));
     }
@@ -91,14 +98,21 @@ pub async fn sign_in(State(app): State<App>, headers: HeaderMap, Json(sign_in): 
     } else {
         match store.key(&given).await.map_err(flow::Error::from)? {
             Some((workspace, kind)) if kind == "api" => workspace,
-            _ => return Err(Problem::unauthorised("The token is not known. The server prints it at its start.")),
+            _ => {
+                return Err(Problem::unauthorised(
+                    "The token is not known. The server prints it at its start.",
+                ));
+            }
         }
     };
     let secret = model::clock::random_hex::<32>();
     let now = app.platform.clock.now();
     store.put_session(&hash(&secret), workspace, now, now + SESSION_MAX).await.map_err(flow::Error::from)?;
     let secure = if app.platform.options.base_url.starts_with("https") { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", SESSION_MAX / 1_000_000);
+    let cookie = format!(
+        "{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
+        SESSION_MAX / 1_000_000
+    );
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 

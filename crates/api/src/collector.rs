@@ -24,15 +24,12 @@ pub(crate) const PIXEL: &[u8] =
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;";
 
 pub fn routes(app: &App) -> Router<App> {
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            HeaderName::from_static("x-retry-count"),
-            HeaderName::from_static("x-strict-mode"),
-        ]);
+    let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::POST]).allow_headers([
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        HeaderName::from_static("x-retry-count"),
+        HeaderName::from_static("x-strict-mode"),
+    ]);
     // Compressed bodies may be as long as what they may become.
     let limit = app.platform.options.limits.batch_bytes_max;
     Router::new()
@@ -105,7 +102,9 @@ fn answer(outcomes: &[flow::ItemOutcome], strict: bool) -> Response {
             Outcome::Duplicate { conflict } => {
                 json!({"messageId": item.message_id, "status": "duplicate", "conflict": conflict})
             }
-            Outcome::Rejected(reasons) => json!({"messageId": item.message_id, "status": "rejected", "reasons": reasons}),
+            Outcome::Rejected(reasons) => {
+                json!({"messageId": item.message_id, "status": "rejected", "reasons": reasons})
+            }
         })
         .collect();
     let rejected = outcomes.iter().any(|item| matches!(item.outcome, Outcome::Rejected(_)));
@@ -115,12 +114,14 @@ fn answer(outcomes: &[flow::ItemOutcome], strict: bool) -> Response {
 
 /// Undoes the content encoding, never past the limit.
 fn inflate(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, Problem> {
-    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
+    let encoding =
+        headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
     let reader: Box<dyn Read> = match encoding {
         "identity" | "" => return Ok(body),
         "gzip" => Box::new(flate2::read::MultiGzDecoder::new(&body[..])),
         "zstd" => Box::new(
-            zstd::stream::read::Decoder::new(&body[..]).map_err(|_| Problem::invalid("The body is not zstd."))?,
+            zstd::stream::read::Decoder::new(&body[..])
+                .map_err(|_| Problem::invalid("The body is not zstd."))?,
         ),
         _ => return Err(Problem::invalid("The content encoding is unknown: use gzip, zstd or none.")),
     };
@@ -148,7 +149,8 @@ fn write_key_in(body: &[u8]) -> Option<String> {
 }
 
 async fn sender(app: &App, key: Option<String>) -> Result<(WorkspaceId, Trust), Problem> {
-    let key = key.ok_or_else(|| Problem::unauthorised("Give the write key, by Basic authorization or as writeKey."))?;
+    let key = key
+        .ok_or_else(|| Problem::unauthorised("Give the write key, by Basic authorization or as writeKey."))?;
     match app.platform.store.key(&auth::hash(&key)).await.map_err(flow::Error::from)? {
         Some((workspace, kind)) if kind == "browser" => Ok((workspace, Trust::Browser)),
         Some((workspace, _)) => Ok((workspace, Trust::Server)),
@@ -164,7 +166,10 @@ struct PixelData {
 /// Always answers with the picture: a page must not break because of us.
 async fn pixel(State(app): State<App>, Path(name): Path<String>, Query(query): Query<PixelData>) -> Response {
     if let (Some((route, _)), Some(data)) = (call_of(&name), query.data) {
-        let body = STANDARD.decode(&data).or_else(|_| URL_SAFE_NO_PAD.decode(&data)).unwrap_or_else(|_| data.into_bytes());
+        let body = STANDARD
+            .decode(&data)
+            .or_else(|_| URL_SAFE_NO_PAD.decode(&data))
+            .unwrap_or_else(|_| data.into_bytes());
         let stored = async {
             let (workspace, trust) = sender(&app, write_key_in(&body)).await?;
             let batch = app.platform.intake(workspace, &body, route, trust);
@@ -179,7 +184,8 @@ async fn pixel(State(app): State<App>, Path(name): Path<String>, Query(query): Q
 }
 
 pub(crate) fn gif() -> Response {
-    ([(header::CONTENT_TYPE, "image/gif"), (header::CACHE_CONTROL, "no-store, private")], PIXEL).into_response()
+    ([(header::CONTENT_TYPE, "image/gif"), (header::CACHE_CONTROL, "no-store, private")], PIXEL)
+        .into_response()
 }
 
 async fn settings(State(app): State<App>, Path(key): Path<String>) -> axum::Json<Value> {

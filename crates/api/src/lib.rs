@@ -83,7 +83,8 @@ async fn console_file(uri: Uri, headers: axum::http::HeaderMap) -> Response {
     }
     if !console::is_built() {
         let policy = "default-src 'none'; style-src 'unsafe-inline'";
-        return ([(header::CONTENT_SECURITY_POLICY, policy)], axum::response::Html(console::FALLBACK)).into_response();
+        return ([(header::CONTENT_SECURITY_POLICY, policy)], axum::response::Html(console::FALLBACK))
+            .into_response();
     }
     let asset = console::asset(path).or_else(|| if path.contains('.') { None } else { console::asset("") });
     let Some(asset) = asset else { return Problem::missing("There is no such file.").into_response() };
@@ -96,7 +97,9 @@ async fn console_file(uri: Uri, headers: axum::http::HeaderMap) -> Response {
         (header::CACHE_CONTROL, asset.cache_control()),
         (header::CONTENT_SECURITY_POLICY, console::CONTENT_SECURITY_POLICY),
     ];
-    let gzip = headers.get(header::ACCEPT_ENCODING).is_some_and(|value| value.to_str().is_ok_and(|v| v.contains("gzip")));
+    let gzip = headers
+        .get(header::ACCEPT_ENCODING)
+        .is_some_and(|value| value.to_str().is_ok_and(|v| v.contains("gzip")));
     match asset.gzip.filter(|_| gzip) {
         Some(packed) => (common, [(header::CONTENT_ENCODING, "gzip")], packed).into_response(),
         None => (common, asset.bytes).into_response(),

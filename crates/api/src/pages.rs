@@ -26,16 +26,27 @@ fn hint(method: &Method, headers: &HeaderMap) -> Hint {
     Hint { method: method.to_string(), user_agent: agent.to_owned(), ip: None }
 }
 
-async fn open(State(app): State<App>, Path(token): Path<String>, method: Method, headers: HeaderMap) -> Response {
+async fn open(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     app.platform.opened(&token, hint(&method, &headers)).await;
     collector::gif()
 }
 
-async fn click(State(app): State<App>, Path(token): Path<String>, method: Method, headers: HeaderMap) -> Response {
+async fn click(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     match app.platform.clicked(&token, hint(&method, &headers)).await {
         Ok(url) => match axum::http::HeaderValue::from_str(&url) {
             Ok(value) => {
-                (StatusCode::FOUND, [(header::LOCATION, value)], [(header::CACHE_CONTROL, "no-store")]).into_response()
+                (StatusCode::FOUND, [(header::LOCATION, value)], [(header::CACHE_CONTROL, "no-store")])
+                    .into_response()
             }
             Err(_) => lost(),
         },
@@ -49,11 +60,16 @@ fn lost() -> Response {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 fn page(title: &str, color: &str, brand: &str, body: &str) -> Response {
-    let plain = color.len() == 7 && color.starts_with('#') && color[1..].bytes().all(|byte| byte.is_ascii_hexdigit());
+    let plain =
+        color.len() == 7 && color.starts_with('#') && color[1..].bytes().all(|byte| byte.is_ascii_hexdigit());
     let color = if plain { color } else { "#1f6f78" };
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
@@ -66,7 +82,8 @@ fn page(title: &str, color: &str, brand: &str, body: &str) -> Response {
         escape(brand)
     );
     let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy), (header::REFERRER_POLICY, "no-referrer")], Html(html)).into_response()
+    ([(header::CONTENT_SECURITY_POLICY, policy), (header::REFERRER_POLICY, "no-referrer")], Html(html))
+        .into_response()
 }
 
 fn unsubscribe_form(recipient: &Recipient, token: &str, preferences: &str) -> Response {
@@ -88,9 +105,15 @@ async fn unsubscribe_page(State(app): State<App>, Path(token): Path<String>) -> 
 }
 
 /// One click, as a form, multipart or nothing at all in the body: the address alone says who. Source: RFC 8058.
-async fn unsubscribe(State(app): State<App>, Path(token): Path<String>, body: Bytes) -> Result<Response, Problem> {
+async fn unsubscribe(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let one_click = body.windows(9).any(|part| part == b"One-Click");
-    let Ok(recipient) = app.platform.recipient(TokenKind::Unsubscribe, &token).await else { return Ok(lost()) };
+    let Ok(recipient) = app.platform.recipient(TokenKind::Unsubscribe, &token).await else {
+        return Ok(lost());
+    };
     app.platform.unsubscribe(&token, if one_click { "one_click" } else { "link" }).await?;
     let body = format!(
         "<h1>You are unsubscribed</h1><p>{} will get no more marketing mail from us. It is in force now.</p>",
@@ -132,7 +155,11 @@ fn preferences_form(recipient: &Recipient, token: &str, notice: &str) -> Respons
     page("Preferences", &recipient.color, &recipient.brand, &body)
 }
 
-async fn preferences(State(app): State<App>, Path(token): Path<String>, body: Bytes) -> Result<Response, Problem> {
+async fn preferences(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let form: Vec<(String, String)> = form_pairs(&body);
     if app.platform.recipient(TokenKind::Preferences, &token).await.is_err() {
         return Ok(lost());
@@ -154,7 +181,10 @@ fn form_pairs(body: &[u8]) -> Vec<(String, String)> {
     let decode = |part: &str| {
         percent_encoding::percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned()
     };
-    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (decode(name), decode(value))).collect()
+    text.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
 }
 
 async fn view(State(app): State<App>, Path(token): Path<String>) -> Response {

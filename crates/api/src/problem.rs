@@ -17,7 +17,13 @@ pub struct Problem {
 
 impl Problem {
     fn plain(status: StatusCode, code: &str, detail: &str) -> Problem {
-        Problem { status, code: code.to_owned(), detail: detail.to_owned(), errors: Vec::new(), retry_after_s: None }
+        Problem {
+            status,
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+            errors: Vec::new(),
+            retry_after_s: None,
+        }
     }
 
     /// 404.
@@ -78,7 +84,13 @@ impl From<flow::Error> for Problem {
         } else {
             error.to_string()
         };
-        Problem { status, code: error.code().to_owned(), detail, errors: error.problems().to_vec(), retry_after_s: retry }
+        Problem {
+            status,
+            code: error.code().to_owned(),
+            detail,
+            errors: error.problems().to_vec(),
+            retry_after_s: retry,
+        }
     }
 }
 

@@ -12,7 +12,10 @@ use axum::routing::get;
 use crate::{App, Problem};
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(ready)).route("/metrics", get(metrics))
+    Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
 }
 
 async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
@@ -29,12 +32,19 @@ async fn metrics(State(app): State<App>) -> Response {
         ("rapport_events_duplicate_total", "Items seen before.", live.duplicates.load(Ordering::Relaxed)),
         ("rapport_events_conflict_total", "Ids with another body.", live.conflicts.load(Ordering::Relaxed)),
         ("rapport_events_stepped_total", "Events stepped.", live.stepped.load(Ordering::Relaxed)),
-        ("rapport_messages_accepted_total", "Mails handed over.", live.messages_accepted.load(Ordering::Relaxed)),
+        (
+            "rapport_messages_accepted_total",
+            "Mails handed over.",
+            live.messages_accepted.load(Ordering::Relaxed),
+        ),
     ] {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
     }
     let lag = app.platform.lag_events();
-    let _ = writeln!(out, "# HELP rapport_lag_events Events not yet stepped.\n# TYPE rapport_lag_events gauge\nrapport_lag_events {lag}");
+    let _ = writeln!(
+        out,
+        "# HELP rapport_lag_events Events not yet stepped.\n# TYPE rapport_lag_events gauge\nrapport_lag_events {lag}"
+    );
     let name = "rapport_membership_seconds";
     let _ = writeln!(out, "# HELP {name} From receipt to membership.\n# TYPE {name} histogram");
     let mut sum = 0;

@@ -19,7 +19,11 @@ fn row(profile: &ProfileRow) -> Value {
 }
 
 /// Rows of some profiles, in the order of `ids`.
-pub async fn rows_of(platform: &Platform, workspace: WorkspaceId, ids: &[ProfileId]) -> Result<Vec<Value>, Error> {
+pub async fn rows_of(
+    platform: &Platform,
+    workspace: WorkspaceId,
+    ids: &[ProfileId],
+) -> Result<Vec<Value>, Error> {
     let rows = platform.store.load_profiles(ids).await?;
     let by_id: HashMap<ProfileId, &ProfileRow> =
         rows.iter().filter(|row| row.workspace == workspace).map(|row| (row.id, row)).collect();
@@ -66,8 +70,12 @@ pub async fn overview(platform: &Platform, workspace: WorkspaceId) -> Result<Val
         .map(|(id, segment)| json!({"id": id, "name": segment.name, "count": counts.get(id).copied().unwrap_or(0)}))
         .collect();
     let lag = platform.lag_events();
-    let recent: Vec<Value> =
-        live.recent(workspace).iter().take(20).map(|row| serde_json::to_value(&**row).unwrap_or_default()).collect();
+    let recent: Vec<Value> = live
+        .recent(workspace)
+        .iter()
+        .take(20)
+        .map(|row| serde_json::to_value(&**row).unwrap_or_default())
+        .collect();
     let lag_word = if lag > 100_000 { "warn" } else { "ok" };
     Ok(json!({
         "profiles": platform.store.count_profiles(workspace).await?, "events_total": platform.log.head().0,
@@ -94,15 +102,20 @@ pub async fn profiles(
     limit: i64,
 ) -> Result<Value, Error> {
     let wanted = |name: &str| params.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    let rows =
-        platform.store.search_profiles(workspace, wanted("q"), wanted("segment"), offset.max(0), limit).await?;
+    let rows = platform
+        .store
+        .search_profiles(workspace, wanted("q"), wanted("segment"), offset.max(0), limit)
+        .await?;
     let registry = platform.registry(workspace);
     let mut items = Vec::with_capacity(rows.len());
     for profile in &rows {
         let hot = flow::Hot::decode(&profile.state)?;
         let mut item = row(profile);
         item["segments"] = json!(registry.engine.memberships(&hot.segments).count());
-        let since = registry.engine.memberships(&hot.segments).find(|(d, _)| Some(d.key.as_str()) == wanted("segment"));
+        let since = registry
+            .engine
+            .memberships(&hot.segments)
+            .find(|(d, _)| Some(d.key.as_str()) == wanted("segment"));
         item["since"] = json!(since.map(|(_, at)| at));
         items.push(item);
     }
@@ -159,7 +172,10 @@ pub async fn profile(platform: &Platform, workspace: WorkspaceId, id: ProfileId)
         .memberships(&hot.segments)
         .map(|(definition, since)| {
             let until = registry.engine.next_change(&definition.key, &hot.segments, &facts, now);
-            let why = causes.get(&definition.key).map(|cause| format!("Entered because: {cause}.")).unwrap_or_default();
+            let why = causes
+                .get(&definition.key)
+                .map(|cause| format!("Entered because: {cause}."))
+                .unwrap_or_default();
             json!({"id": definition.key, "name": definition.name, "since": since, "until": until, "why": why})
         })
         .collect();
@@ -178,7 +194,8 @@ pub async fn profile(platform: &Platform, workspace: WorkspaceId, id: ProfileId)
         .iter()
         .map(|item| {
             let mut shown = entry(item);
-            shown["journey_name"] = json!(registry.journeys.get(&item.journey).map(|journey| journey.name.clone()));
+            shown["journey_name"] =
+                json!(registry.journeys.get(&item.journey).map(|journey| journey.name.clone()));
             shown
         })
         .collect();
@@ -220,7 +237,8 @@ pub async fn timeline(
         .iter()
         .map(|row| {
             let name = row[1].as_str().unwrap_or_default();
-            let data: Value = row[2].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+            let data: Value =
+                row[2].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
             let kind = match name {
                 _ if name.starts_with("Email ") => "message",
                 "Segment Entered" | "Segment Exited" => "segment",
@@ -289,7 +307,8 @@ pub async fn segment_history(
     let rows = platform.store.segment_history(workspace, id, before, limit).await?;
     let ids: Vec<ProfileId> = rows.iter().map(|row| row.1).collect();
     let shown = rows_of(platform, workspace, &ids).await?;
-    let names: HashMap<i64, &Value> = shown.iter().filter_map(|row| Some((row["id"].as_i64()?, &row["display"]))).collect();
+    let names: HashMap<i64, &Value> =
+        shown.iter().filter_map(|row| Some((row["id"].as_i64()?, &row["display"]))).collect();
     let items: Vec<Value> = rows
         .iter()
         .map(|(_, profile, at, entered, cause)| {
@@ -303,17 +322,25 @@ pub async fn segment_history(
 
 /// Names for the condition editor.
 pub async fn vocabulary(platform: &Platform, workspace: WorkspaceId) -> Result<Value, Error> {
-    let names = platform.query(workspace, "SELECT name, max(properties) FROM events GROUP BY name ORDER BY count(*) DESC LIMIT 200").await?;
+    let names = platform
+        .query(
+            workspace,
+            "SELECT name, max(properties) FROM events GROUP BY name ORDER BY count(*) DESC LIMIT 200",
+        )
+        .await?;
     let events: Vec<Value> = names
         .rows
         .iter()
         .map(|row| {
-            let sample: Value = row[1].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-            let properties: Vec<&String> = sample.as_object().map(|map| map.keys().collect()).unwrap_or_default();
+            let sample: Value =
+                row[1].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+            let properties: Vec<&String> =
+                sample.as_object().map(|map| map.keys().collect()).unwrap_or_default();
             json!({"name": row[0], "properties": properties})
         })
         .collect();
-    let mut attributes: std::collections::BTreeMap<String, (String, Vec<Value>)> = std::collections::BTreeMap::new();
+    let mut attributes: std::collections::BTreeMap<String, (String, Vec<Value>)> =
+        std::collections::BTreeMap::new();
     for profile in platform.store.search_profiles(workspace, None, None, 0, 200).await? {
         for (name, value) in flow::Hot::decode(&profile.state)?.profile.values() {
             let kind = match &value {
@@ -377,7 +404,13 @@ pub async fn journey(platform: &Platform, workspace: WorkspaceId, id: &str) -> R
     let found = platform.definition(workspace, DefinitionKind::Journey, id).await?;
     let found = found.ok_or_else(|| Error::Missing(format!("There is no journey '{id}'.")))?;
     let all = journeys(platform, workspace).await?;
-    let mut shown = all["items"].as_array().into_iter().flatten().find(|item| item["id"] == id).cloned().unwrap_or_default();
+    let mut shown = all["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|item| item["id"] == id)
+        .cloned()
+        .unwrap_or_default();
     let counts: serde_json::Map<String, Value> = platform
         .store
         .node_counts(workspace, id)
@@ -410,7 +443,8 @@ pub fn entry(row: &EntryRow) -> Value {
 
 fn message_row(platform: &Platform, row: &MessageRow) -> Value {
     let registry = platform.registry(row.workspace);
-    let name = row.journey.as_ref().and_then(|id| registry.journeys.get(id)).map(|journey| journey.name.clone());
+    let name =
+        row.journey.as_ref().and_then(|id| registry.journeys.get(id)).map(|journey| journey.name.clone());
     json!({
         "id": row.id, "profile_id": row.profile, "to": row.recipient, "subject": row.subject, "state": row.state,
         "reason": row.reason, "journey_id": row.journey, "journey_name": name, "created_at": row.created_at,
@@ -453,8 +487,11 @@ pub async fn message(platform: &Platform, workspace: WorkspaceId, id: &str) -> R
     let raw = platform.store.raw_message(id).await?.unwrap_or_default();
     let head = String::from_utf8_lossy(&raw);
     let head = head.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n\t", " ").replace("\r\n ", " ");
-    let headers: Vec<Value> =
-        head.lines().filter_map(|line| line.split_once(": ")).map(|(name, value)| json!([name, value])).collect();
+    let headers: Vec<Value> = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| json!([name, value]))
+        .collect();
     let mut shown = message_row(platform, &found);
     shown["from"] = content["from"].clone();
     shown["html"] = content["html"].clone();

@@ -106,7 +106,9 @@ fn logging(settings: &Settings) -> Result<()> {
     match settings.log_format.as_deref() {
         None | Some("text") => subscriber.with_target(false).init(),
         Some("json") => subscriber.json().init(),
-        Some(other) => return Err(BadInput(format!("the log format '{other}' is unknown: text or json")).into()),
+        Some(other) => {
+            return Err(BadInput(format!("the log format '{other}' is unknown: text or json")).into());
+        }
     }
     Ok(())
 }
@@ -239,7 +241,12 @@ pub fn query(settings: &Settings, sql: &str, as_json: bool) -> Result<()> {
             let cells: Vec<String> = row.iter().map(cell).collect();
             println!("{}", cells.join("\t"));
         }
-        eprintln!("{} rows in {} ms{}", answer.rows.len(), answer.took_ms, if answer.truncated { ", cut" } else { "" });
+        eprintln!(
+            "{} rows in {} ms{}",
+            answer.rows.len(),
+            answer.took_ms,
+            if answer.truncated { ", cut" } else { "" }
+        );
         Ok(())
     }))
 }
@@ -282,8 +289,9 @@ pub fn render(render: &Render) -> Result<()> {
         .map_err(|error| BadInput(format!("{}: {error}", render.template.display())))?;
     let data = std::fs::read_to_string(&render.data)
         .map_err(|error| BadInput(format!("{}: {error}", render.data.display())))?;
-    let data: Value = serde_json::from_str(&data)
-        .map_err(|error| BadInput(format!("{}:{}:{}: {error}", render.data.display(), error.line(), error.column())))?;
+    let data: Value = serde_json::from_str(&data).map_err(|error| {
+        BadInput(format!("{}:{}:{}: {error}", render.data.display(), error.line(), error.column()))
+    })?;
     let Engine::Liquid = render.engine;
     let options = template::Options {
         escape: render.escape == Escape::Html,

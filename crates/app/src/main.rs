@@ -96,18 +96,14 @@ enum Importable {
 fn main() -> ExitCode {
     let line = Line::parse();
     let outcome = match line.command {
-        Command::Demo { settings, profiles, seed } => {
-            command::demo(settings, demo::Plan { profiles, seed })
-        }
-        Command::Serve { settings, config } => {
-            settings.over_file(config.as_deref()).and_then(command::serve)
-        }
-        Command::Import { what, file, map, format, backfill, json, settings } => settings
-            .over_file(None)
-            .and_then(|settings| {
+        Command::Demo { settings, profiles, seed } => command::demo(settings, demo::Plan { profiles, seed }),
+        Command::Serve { settings, config } => settings.over_file(config.as_deref()).and_then(command::serve),
+        Command::Import { what, file, map, format, backfill, json, settings } => {
+            settings.over_file(None).and_then(|settings| {
                 let job = import::Job { file, map, format, backfill };
                 command::import(&settings, what, &job, json)
-            }),
+            })
+        }
         Command::Render(render) => command::render(&render),
         Command::Query { sql, json, settings } => {
             settings.over_file(None).and_then(|settings| command::query(&settings, &sql, json))
@@ -118,7 +114,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("rapport: {error:#}");
-            if error.downcast_ref::<command::BadInput>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if error.downcast_ref::<command::BadInput>().is_some() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -269,5 +269,8 @@ fn check_mails(mails: &Path, ledger: &Ledger, overview: &Value, rounds: u64) {
     let connections = environment("RAPPORT_SMTP_CONNECTIONS").and_then(|n| n.parse().ok()).unwrap_or(10);
     assert!(in_doubt <= connections * rounds as i64, "more in doubt ({in_doubt}) than connections that died");
     assert!(sent.len() > 50, "too few mails to prove anything: {}", sent.len());
-    println!("{} mails, none twice; {in_doubt} in doubt and shown, {missing} of them not at the sink", sent.len());
+    println!(
+        "{} mails, none twice; {in_doubt} in doubt and shown, {missing} of them not at the sink",
+        sent.len()
+    );
 }

@@ -29,8 +29,7 @@ struct EventV1<'a> {
     backfill: bool,
 }
 
-const CALLS: [Call; 6] =
-    [Call::Identify, Call::Track, Call::Page, Call::Screen, Call::Group, Call::Alias];
+const CALLS: [Call; 6] = [Call::Identify, Call::Track, Call::Page, Call::Screen, Call::Group, Call::Alias];
 const TRUSTS: [Trust; 4] = [Trust::Browser, Trust::Server, Trust::Import, Trust::Internal];
 
 fn number<T: PartialEq>(all: &[T], one: &T) -> u8 {
@@ -61,7 +60,8 @@ pub fn encode_event(event: &Event) -> Result<Vec<u8>, Error> {
     let size = 64 + event.properties.len() + event.context.len() + event.message_id.len() + event.name.len();
     let mut out = Vec::with_capacity(size);
     out.push(EVENT_V1);
-    postcard::to_extend(&stored, out).map_err(|error| Error::Bug(format!("an event cannot be encoded: {error}")))
+    postcard::to_extend(&stored, out)
+        .map_err(|error| Error::Bug(format!("an event cannot be encoded: {error}")))
 }
 
 /// The event at `position` of the log.
@@ -109,8 +109,9 @@ pub fn encode_state<T: Serialize>(version: u8, state: &T) -> Result<Vec<u8>, Err
 /// `Corrupt` when the version is unknown or the bytes are damaged.
 pub fn decode_state<'a, T: Deserialize<'a>>(version: u8, bytes: &'a [u8]) -> Result<T, Error> {
     match bytes.split_first() {
-        Some((found, rest)) if *found == version => postcard::from_bytes(rest)
-            .map_err(|error| Error::Corrupt(format!("a profile's state: {error}"))),
+        Some((found, rest)) if *found == version => {
+            postcard::from_bytes(rest).map_err(|error| Error::Corrupt(format!("a profile's state: {error}")))
+        }
         Some((found, _)) => Err(Error::Corrupt(format!("a profile's state has the unknown version {found}"))),
         None => Err(Error::Corrupt("a profile's state is empty".to_owned())),
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use model::{Map, Timestamp, Value};
 use serde_json::json;
 
+use crate::Error;
 use crate::platform::Platform;
 use crate::registry::{Registry, template_error};
 use crate::step::Hot;
-use crate::Error;
 
 /// Recommendations a template is given.
 const RECOMMENDED_MAX: usize = 6;
@@ -58,7 +58,8 @@ impl Platform {
             customer = hot.profile.values();
             customer.insert("id".to_owned(), json!(row.id.0));
             customer.entry("email").or_insert_with(|| json!(order.recipient));
-            let names: Vec<&str> = registry.engine.memberships(&hot.segments).map(|(d, _)| d.name.as_str()).collect();
+            let names: Vec<&str> =
+                registry.engine.memberships(&hot.segments).map(|(d, _)| d.name.as_str()).collect();
             customer.insert("segments".to_owned(), json!(names));
             if let Some(score) = registry.engine.engagement_score(&hot.segments, order.now) {
                 customer.insert("engagement_score".to_owned(), json!(score));
@@ -86,7 +87,11 @@ impl Platform {
             if order.message_id.is_empty() {
                 return format!("{}/{path}/preview", self.options.base_url);
             }
-            format!("{}/{path}/{}", self.options.base_url, self.tokens.seal(kind, workspace, order.message_id, 0))
+            format!(
+                "{}/{path}/{}",
+                self.options.base_url,
+                self.tokens.seal(kind, workspace, order.message_id, 0)
+            )
         };
         data.insert("customer".to_owned(), Value::Object(customer));
         data.insert("workspace".to_owned(), Value::Object(registry.settings.clone()));
@@ -122,7 +127,8 @@ impl Platform {
         let options = template::Options { now: order.now, ..template::Options::default() };
         let mut dressing = template::Dressing::default();
         if !order.message_id.is_empty() {
-            dressing.utm = vec![("utm_source".into(), "rapport".into()), ("utm_medium".into(), "email".into())];
+            dressing.utm =
+                vec![("utm_source".into(), "rapport".into()), ("utm_medium".into(), "email".into())];
             let token = self.tokens.seal(mail::TokenKind::Open, workspace, order.message_id, 0);
             dressing.pixel_url = Some(format!("{}/t/o/{token}", self.options.base_url));
         }
@@ -130,10 +136,13 @@ impl Platform {
             if order.message_id.is_empty() {
                 return link.url.clone();
             }
-            let token = self.tokens.seal(mail::TokenKind::Click, workspace, order.message_id, link.number as u32);
+            let token = self.tokens.seal(mail::TokenKind::Click, workspace, order.message_id, link.number);
             format!("{}/t/c/{token}", self.options.base_url)
         };
-        order.template.render(&data, &options, &dressing, &mut rewrite).map_err(|error| template_error(&error))
+        order
+            .template
+            .render(&data, &options, &dressing, &mut rewrite)
+            .map_err(|error| template_error(&error))
     }
 
     /// Composes a message to bytes.
@@ -146,7 +155,8 @@ impl Platform {
     ) -> Result<Composed, Error> {
         let mut trace = trace;
         let rendered = self.render_for(registry, workspace, order, &mut trace).await?;
-        let missing: Vec<String> = rendered.trace.missing.iter().map(|missing| missing.name.clone()).collect();
+        let missing: Vec<String> =
+            rendered.trace.missing.iter().map(|missing| missing.name.clone()).collect();
         let sentence = if missing.is_empty() {
             "Every name in the template had a value.".to_owned()
         } else {
@@ -155,12 +165,14 @@ impl Platform {
         trace.push(json!({
             "step": "fallbacks", "title": "Missing values", "at": order.now, "sentence": sentence, "data": {"missing": missing},
         }));
-        let setting = |name: &str| registry.settings.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let setting =
+            |name: &str| registry.settings.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let from_text = match &self.options.from {
             Some(from) => from.clone(),
             None => format!("{} <{}>", setting("from_name"), setting("from_email")),
         };
-        let from = mail::Mailbox::parse(&from_text).map_err(|error| Error::invalid("invalid_sender", "/from", error.to_string()))?;
+        let from = mail::Mailbox::parse(&from_text)
+            .map_err(|error| Error::invalid("invalid_sender", "/from", error.to_string()))?;
         let from_address = from.address.clone();
         let reply_to = setting("reply_to");
         let domain = from_address.rsplit_once('@').map_or("localhost", |(_, domain)| domain).to_owned();
@@ -182,12 +194,15 @@ impl Platform {
             list_id: Some(format!("workspace-{workspace}.{domain}")),
             feedback_id: Some(format!("{}:{workspace}:rapport", order.message_id)),
         };
-        let raw = mail::compose(&draft).map_err(|error| Error::invalid("invalid_mail", "", error.to_string()))?;
+        let raw =
+            mail::compose(&draft).map_err(|error| Error::invalid("invalid_mail", "", error.to_string()))?;
         let raw = self.sign(&domain, &raw).await?;
         let links: BTreeMap<String, Value> = rendered
             .links
             .iter()
-            .map(|link| (link.number.to_string(), json!({"url": link.url, "block": link.block, "id": link.id})))
+            .map(|link| {
+                (link.number.to_string(), json!({"url": link.url, "block": link.block, "id": link.id}))
+            })
             .collect();
         let content = json!({
             "html": rendered.html, "text": rendered.text, "preheader": rendered.preheader, "links": links,
@@ -207,7 +222,8 @@ impl Platform {
     /// When the store does not answer.
     pub async fn signer(&self, domain: &str) -> Result<mail::Signer, Error> {
         let name = format!("dkim.{domain}");
-        let made = mail::Signer::generate_ed25519(domain, "rapport").map_err(|error| Error::Bug(error.to_string()))?;
+        let made = mail::Signer::generate_ed25519(domain, "rapport")
+            .map_err(|error| Error::Bug(error.to_string()))?;
         let text = match self.store.meta(&name).await? {
             Some(text) => text,
             None => self.store.meta_once(&name, &made.to_text()).await?,

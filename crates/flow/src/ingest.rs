@@ -50,7 +50,10 @@ impl Platform {
         for (number, item) in batch.items.into_iter().enumerate() {
             match item {
                 Ok(event) => {
-                    outcomes.push(ItemOutcome { message_id: event.message_id.clone(), outcome: Outcome::Accepted });
+                    outcomes.push(ItemOutcome {
+                        message_id: event.message_id.clone(),
+                        outcome: Outcome::Accepted,
+                    });
                     events.push((number, event));
                 }
                 Err(rejection) => {

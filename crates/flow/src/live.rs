@@ -177,7 +177,8 @@ impl Live {
         let mut inner = self.inner();
         for event in events {
             let seconds = (now - event.received_at) as f64 / SECOND as f64;
-            let place = LATENCY_SECONDS.iter().position(|limit| seconds <= *limit).unwrap_or(LATENCY_SECONDS.len());
+            let place =
+                LATENCY_SECONDS.iter().position(|limit| seconds <= *limit).unwrap_or(LATENCY_SECONDS.len());
             inner.latency[place] += 1;
         }
     }

@@ -45,7 +45,8 @@ impl Platform {
         let secret = store.meta_once("secret", &model::clock::random_hex::<32>()).await?;
         let transport = match &options.smtp_url {
             Some(url) if !options.demo => mail::Transport::Smtp(
-                mail::Smtp::from_url(url).map_err(|error| Error::invalid("invalid_smtp_url", "/smtp_url", error.to_string()))?,
+                mail::Smtp::from_url(url)
+                    .map_err(|error| Error::invalid("invalid_smtp_url", "/smtp_url", error.to_string()))?,
             ),
             _ => mail::Transport::Inbox,
         };
@@ -78,12 +79,20 @@ impl Platform {
             });
             self.store.put_workspace(FIRST_WORKSPACE, &settings.to_string(), now).await?;
         }
-        for (key, kind) in [(&self.options.bootstrap_write_key, "server"), (&self.options.bootstrap_api_key, "api")] {
+        for (key, kind) in
+            [(&self.options.bootstrap_write_key, "server"), (&self.options.bootstrap_api_key, "api")]
+        {
             if let Some(key) = key {
                 if key.len() < 24 {
-                    return Err(Error::invalid("weak_key", "/bootstrap", "A bootstrap key has at least 24 characters."));
+                    return Err(Error::invalid(
+                        "weak_key",
+                        "/bootstrap",
+                        "A bootstrap key has at least 24 characters.",
+                    ));
                 }
-                self.store.put_key(FIRST_WORKSPACE, "Bootstrap", kind, &key_hash(key), "set at start", now).await?;
+                self.store
+                    .put_key(FIRST_WORKSPACE, "Bootstrap", kind, &key_hash(key), "set at start", now)
+                    .await?;
             }
         }
         for (workspace, _, _) in self.store.workspaces().await? {
@@ -134,13 +143,27 @@ impl Platform {
             if let Some(zone) = value.as_str().filter(|_| name == "timezone")
                 && jiff::tz::TimeZone::get(zone).is_err()
             {
-                return Err(Error::invalid("unknown_timezone", "/timezone", format!("The time zone '{zone}' is unknown.")));
+                return Err(Error::invalid(
+                    "unknown_timezone",
+                    "/timezone",
+                    format!("The time zone '{zone}' is unknown."),
+                ));
             }
-            if name == "from_email" && value.as_str().is_none_or(|text| mail::normalise_address(text).is_err()) {
-                return Err(Error::invalid("invalid_address", "/from_email", "The sender is not an address."));
+            if name == "from_email"
+                && value.as_str().is_none_or(|text| mail::normalise_address(text).is_err())
+            {
+                return Err(Error::invalid(
+                    "invalid_address",
+                    "/from_email",
+                    "The sender is not an address.",
+                ));
             }
             if !settings.contains_key(name) {
-                return Err(Error::invalid("unknown_setting", &format!("/{name}"), format!("There is no setting '{name}'.")));
+                return Err(Error::invalid(
+                    "unknown_setting",
+                    &format!("/{name}"),
+                    format!("There is no setting '{name}'."),
+                ));
             }
             settings.insert(name.clone(), value.clone());
         }
@@ -157,7 +180,9 @@ impl Platform {
     pub async fn first_started_at(&self, workspace: WorkspaceId) -> Result<model::Timestamp, Error> {
         let all = self.store.workspaces().await?;
         let found = all.into_iter().find(|(id, _, _)| *id == workspace);
-        found.map(|(_, _, at)| at).ok_or_else(|| Error::Missing(format!("There is no workspace {workspace}.")))
+        found
+            .map(|(_, _, at)| at)
+            .ok_or_else(|| Error::Missing(format!("There is no workspace {workspace}.")))
     }
 
     /// The token printed once, with which somebody signs in at the console. New at each start.

@@ -77,13 +77,17 @@ impl Platform {
                 }
             }
             "memberships" => {
-                for (segment, profile, since) in self.store.all_memberships(workspace, TABLE_ROWS_MAX as i64).await? {
+                for (segment, profile, since) in
+                    self.store.all_memberships(workspace, TABLE_ROWS_MAX as i64).await?
+                {
                     rows.push(vec![json!(segment), json!(profile.0), json!(since.micros())]);
                 }
             }
             "messages" => {
-                let found =
-                    self.store.messages(workspace, i64::MAX, TABLE_ROWS_MAX as i64, None, None, None, None).await?;
+                let found = self
+                    .store
+                    .messages(workspace, i64::MAX, TABLE_ROWS_MAX as i64, None, None, None, None)
+                    .await?;
                 for row in found {
                     rows.push(vec![
                         json!(row.id),
@@ -103,7 +107,9 @@ impl Platform {
         let columns = Platform::tables()
             .into_iter()
             .find(|(table, _)| *table == name)
-            .map(|(_, columns)| columns.into_iter().map(|(column, kind)| (column, column_type(&kind))).collect())
+            .map(|(_, columns)| {
+                columns.into_iter().map(|(column, kind)| (column, column_type(&kind))).collect()
+            })
             .unwrap_or_default();
         Ok(Some(lake::Table { name: name.to_owned(), columns, rows }))
     }
@@ -124,7 +130,11 @@ impl Platform {
             trust,
             received_at: self.clock.now(),
             backfill: false,
-            event_bytes_max: if trust == Trust::Import { 4 * limits.event_bytes_max } else { limits.event_bytes_max },
+            event_bytes_max: if trust == Trust::Import {
+                4 * limits.event_bytes_max
+            } else {
+                limits.event_bytes_max
+            },
             batch_events_max: limits.batch_events_max,
             new_id: &new_id,
         };
@@ -154,8 +164,14 @@ impl Platform {
     ///
     /// # Errors
     /// When nothing was written.
-    pub async fn put_items(&self, workspace: WorkspaceId, catalog: &str, items: Vec<(String, Value)>) -> Result<(), Error> {
-        let items: Vec<(String, String)> = items.into_iter().map(|(id, body)| (id, body.to_string())).collect();
+    pub async fn put_items(
+        &self,
+        workspace: WorkspaceId,
+        catalog: &str,
+        items: Vec<(String, Value)>,
+    ) -> Result<(), Error> {
+        let items: Vec<(String, String)> =
+            items.into_iter().map(|(id, body)| (id, body.to_string())).collect();
         Ok(self.store.put_items(workspace, catalog, &items).await?)
     }
 
@@ -163,7 +179,11 @@ impl Platform {
     ///
     /// # Errors
     /// When nothing was written.
-    pub async fn put_pictures(&self, workspace: WorkspaceId, pictures: Vec<(String, String)>) -> Result<(), Error> {
+    pub async fn put_pictures(
+        &self,
+        workspace: WorkspaceId,
+        pictures: Vec<(String, String)>,
+    ) -> Result<(), Error> {
         Ok(self.store.put_assets(workspace, "image/svg+xml", &pictures).await?)
     }
 
@@ -178,7 +198,8 @@ impl Platform {
         limit: usize,
     ) -> Result<Vec<Value>, Error> {
         let items = self.store.items(workspace, "products").await?;
-        let items: Vec<Value> = items.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
+        let items: Vec<Value> =
+            items.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
         if items.is_empty() {
             return Ok(Vec::new());
         }

@@ -33,7 +33,8 @@ impl Hint {
         if agent == "mozilla/5.0" {
             return ("prefetch", "the bare agent of Apple's mail privacy proxy");
         }
-        let scanners = ["bot", "crawler", "spider", "curl/", "python-", "wget", "barracuda", "proofpoint", "mimecast"];
+        let scanners =
+            ["bot", "crawler", "spider", "curl/", "python-", "wget", "barracuda", "proofpoint", "mimecast"];
         if agent.is_empty() || scanners.iter().any(|name| agent.contains(name)) {
             return ("scanner", "the agent of a program");
         }
@@ -69,11 +70,18 @@ fn gone() -> Error {
 impl Platform {
     async fn message_of(&self, kind: mail::TokenKind, token: &str) -> Result<(MessageRow, u32), Error> {
         let opened = self.tokens.open(kind, token).map_err(|_| gone())?;
-        let message = self.store.message(&opened.message_id).await?.filter(|m| m.workspace == opened.workspace);
+        let message =
+            self.store.message(&opened.message_id).await?.filter(|m| m.workspace == opened.workspace);
         Ok((message.ok_or_else(gone)?, opened.link))
     }
 
-    async fn note(&self, message: &MessageRow, name: &str, hint: &Hint, mut properties: Value) -> Result<(), Error> {
+    async fn note(
+        &self,
+        message: &MessageRow,
+        name: &str,
+        hint: &Hint,
+        mut properties: Value,
+    ) -> Result<(), Error> {
         let now = self.clock.now();
         let (actor, why) = hint.actor();
         properties["actor"] = json!(actor);
@@ -107,7 +115,8 @@ impl Platform {
     /// `Missing` for a token that is not ours.
     pub async fn clicked(&self, token: &str, hint: Hint) -> Result<String, Error> {
         let (message, link) = self.message_of(mail::TokenKind::Click, token).await?;
-        let content: Value = serde_json::from_str(message.content.as_deref().unwrap_or_default()).unwrap_or_default();
+        let content: Value =
+            serde_json::from_str(message.content.as_deref().unwrap_or_default()).unwrap_or_default();
         let found = &content["links"][link.to_string()];
         let url = found["url"].as_str().ok_or_else(gone)?.to_owned();
         let properties = json!({"link_id": link, "link_url": url, "block": found["block"]});
@@ -190,10 +199,19 @@ impl Platform {
             let id = format!("word-{}", model::clock::random_hex::<12>());
             let properties = json!({"topic": topic, "source": source, "message_id": message});
             let event = emit::event(workspace, profile, name, id, now, properties);
-            emitted.push(Emitted { message_id: event.message_id.clone(), payload: codec::encode_event(&event)? });
+            emitted.push(Emitted {
+                message_id: event.message_id.clone(),
+                payload: codec::encode_event(&event)?,
+            });
         }
-        let word =
-            OptOut { workspace, profile, topics: topics.to_vec(), source: source.to_owned(), at: now, emitted };
+        let word = OptOut {
+            workspace,
+            profile,
+            topics: topics.to_vec(),
+            source: source.to_owned(),
+            at: now,
+            emitted,
+        };
         self.store.opt_out(&word).await?;
         if let Some(message) = message {
             let detail = topics.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>().join(", ");
@@ -209,7 +227,8 @@ impl Platform {
     /// `Missing` for a token that is not ours.
     pub async fn view_in_browser(&self, token: &str) -> Result<String, Error> {
         let (message, _) = self.message_of(mail::TokenKind::View, token).await?;
-        let content: Value = serde_json::from_str(message.content.as_deref().unwrap_or_default()).unwrap_or_default();
+        let content: Value =
+            serde_json::from_str(message.content.as_deref().unwrap_or_default()).unwrap_or_default();
         content["html"].as_str().map(str::to_owned).ok_or_else(gone)
     }
 }

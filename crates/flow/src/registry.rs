@@ -77,7 +77,10 @@ pub fn branch_key(journey: &str, node: &str) -> String {
 /// When the body has no condition.
 pub fn condition_of(row: &DefinitionRow) -> Result<String, Error> {
     let body: Value = serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
-    body["where"].as_str().map(str::to_owned).ok_or_else(|| Error::invalid("invalid_segment", "/where", "A segment has a condition in 'where'."))
+    body["where"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Error::invalid("invalid_segment", "/where", "A segment has a condition in 'where'."))
 }
 
 /// Reads a template's body.
@@ -90,7 +93,11 @@ pub fn compile_template(body: &Value) -> Result<template::Template, Error> {
         "mjml" => template::Body::Mjml(text("body")),
         "html" => template::Body::Html(text("body")),
         other => {
-            return Err(Error::invalid("invalid_template", "/format", format!("The format '{other}' is unknown: mjml or html.")));
+            return Err(Error::invalid(
+                "invalid_template",
+                "/format",
+                format!("The format '{other}' is unknown: mjml or html."),
+            ));
         }
     };
     let source = template::Source {
@@ -132,9 +139,11 @@ impl Registry {
             registry.segments.insert(row.id, in_force);
         }
         for row in store.definitions(workspace, "journey").await? {
-            let body = serde_json::from_str(&row.body)
-                .map_err(|error| Error::invalid("invalid_journey", "", format!("The journey '{}': {error}", row.id)))?;
-            let compiled = journey::Compiled::new(&row.id, row.version, body).map_err(|error| journey_error(&error))?;
+            let body = serde_json::from_str(&row.body).map_err(|error| {
+                Error::invalid("invalid_journey", "", format!("The journey '{}': {error}", row.id))
+            })?;
+            let compiled =
+                journey::Compiled::new(&row.id, row.version, body).map_err(|error| journey_error(&error))?;
             for (node, text) in compiled.conditions() {
                 let key = branch_key(&row.id, node);
                 definitions.push(definition(&key, &key, text, false)?);
@@ -143,7 +152,8 @@ impl Registry {
             registry.journeys.insert(row.id, in_force);
         }
         for row in store.definitions(workspace, "template").await? {
-            let body: Value = serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
+            let body: Value =
+                serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
             registry.templates.insert(row.id, Arc::new(compile_template(&body)?));
         }
         let name = format!("features.{workspace}");
@@ -164,7 +174,11 @@ pub fn journey_error(error: &journey::Error) -> Error {
     let problems = error
         .problems
         .iter()
-        .map(|p| crate::error::Problem { path: p.path.clone(), message: p.message.clone(), ..crate::error::Problem::default() })
+        .map(|p| crate::error::Problem {
+            path: p.path.clone(),
+            message: p.message.clone(),
+            ..crate::error::Problem::default()
+        })
         .collect();
     Error::Invalid { code: "invalid_journey", detail: error.to_string(), problems }
 }

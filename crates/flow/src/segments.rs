@@ -8,11 +8,11 @@ use model::{Position, ProfileId, Timestamp, Value, WorkspaceId};
 use segment::EventView;
 use serde::Serialize;
 
+use crate::Error;
 use crate::error::Problem;
 use crate::platform::Platform;
 use crate::registry::{self, Registry};
 use crate::step::{Facts, Hot, Step};
-use crate::Error;
 
 /// Profiles of one chunk.
 const CHUNK: i64 = 5_000;
@@ -211,7 +211,11 @@ impl Platform {
     ///
     /// # Errors
     /// `Missing` when the workspace has no such profile.
-    pub async fn hot(&self, workspace: WorkspaceId, id: ProfileId) -> Result<(store::ProfileRow, Hot), Error> {
+    pub async fn hot(
+        &self,
+        workspace: WorkspaceId,
+        id: ProfileId,
+    ) -> Result<(store::ProfileRow, Hot), Error> {
         let id = ProfileId(self.lake.alias(id.0).unwrap_or(id.0));
         let row = self.store.load_profiles(&[id]).await?.into_iter().find(|row| row.workspace == workspace);
         let row = row.ok_or_else(|| Error::Missing(format!("There is no profile {id}.")))?;
@@ -288,12 +292,17 @@ impl Platform {
             DefinitionKind::Journey => {
                 let definition = serde_json::from_value(body.clone())
                     .map_err(|error| Error::invalid("invalid_journey", "/definition", error.to_string()))?;
-                let compiled = journey::Compiled::new(&row.id, 1, definition).map_err(|e| registry::journey_error(&e))?;
+                let compiled = journey::Compiled::new(&row.id, 1, definition)
+                    .map_err(|e| registry::journey_error(&e))?;
                 let registry = self.registry(workspace);
                 for (node, template) in compiled.templates() {
                     if !registry.templates.contains_key(template) {
                         let message = format!("There is no template '{template}': make it first.");
-                        return Err(Error::invalid("missing_template", &format!("/nodes/{node}/template"), message));
+                        return Err(Error::invalid(
+                            "missing_template",
+                            &format!("/nodes/{node}/template"),
+                            message,
+                        ));
                     }
                 }
             }
@@ -305,13 +314,18 @@ impl Platform {
     }
 
     /// Writes a version; between two steps fills new features from history and switches over.
-    async fn put_in_force(&self, workspace: WorkspaceId, mut row: store::DefinitionRow) -> Result<store::DefinitionRow, Error> {
+    async fn put_in_force(
+        &self,
+        workspace: WorkspaceId,
+        mut row: store::DefinitionRow,
+    ) -> Result<store::DefinitionRow, Error> {
         let one = self.wake.step.lock().await;
         let former = self.definition_row(workspace, &row).await?;
         row.version = self.store.put_definition(workspace, &row).await?;
         if let Err(error) = self.reload(workspace).await {
             // What cannot be compiled together with the rest is taken back.
-            let back = former.unwrap_or_else(|| store::DefinitionRow { status: "deleted".to_owned(), ..row.clone() });
+            let back = former
+                .unwrap_or_else(|| store::DefinitionRow { status: "deleted".to_owned(), ..row.clone() });
             self.store.put_definition(workspace, &back).await?;
             return Err(error);
         }

@@ -122,11 +122,15 @@ impl Platform {
         }
         let registry = self.registry(message.workspace);
         let Some(template) = registry.templates.get(&message.template) else {
-            return self.skip(&message, "template_missing", "The template is not in force any more.", trace).await;
+            return self
+                .skip(&message, "template_missing", "The template is not in force any more.", trace)
+                .await;
         };
         let hot = match self.hot(message.workspace, message.profile).await {
             Ok(hot) => hot,
-            Err(Error::Missing(_)) => return self.skip(&message, "profile_gone", "The profile is gone.", trace).await,
+            Err(Error::Missing(_)) => {
+                return self.skip(&message, "profile_gone", "The profile is gone.", trace).await;
+            }
             Err(error) => return Err(error),
         };
         let data: Value = serde_json::from_str(&message.data).unwrap_or_default();
@@ -150,10 +154,12 @@ impl Platform {
             id: message.id.clone(),
             subject: composed.subject,
             content: composed.content.to_string(),
-            trace: json!(with_policy(&trace, "Nothing forbids it: no opt-out, no suppression.", now)).to_string(),
+            trace: json!(with_policy(&trace, "Nothing forbids it: no opt-out, no suppression.", now))
+                .to_string(),
             raw: composed.raw.clone(),
         };
-        let skipped = |reason: &str| self.emitted_of(&message, "Email Skipped", now, json!({"reason": reason}));
+        let skipped =
+            |reason: &str| emitted_with(&message, "Email Skipped", "", now, json!({"reason": reason}));
         match self.store.gate(&gate, &judge, &skipped).await {
             Ok(GateVerdict::Allow) => {}
             Ok(_) => {
@@ -169,7 +175,12 @@ impl Platform {
         self.record(&message, delivery, trace).await
     }
 
-    async fn record(&self, message: &MessageRow, delivery: mail::Delivery, mut trace: Vec<Value>) -> Result<(), Error> {
+    async fn record(
+        &self,
+        message: &MessageRow,
+        delivery: mail::Delivery,
+        mut trace: Vec<Value>,
+    ) -> Result<(), Error> {
         let now = self.clock.now();
         let (state, answer, name) = match &delivery {
             mail::Delivery::Accepted { answer } => ("accepted", answer.clone(), Some("Email Sent")),
@@ -188,7 +199,7 @@ impl Platform {
             // A message can be deferred more than once.
             let attempt = if state == "deferred" { format!("-{}", message.attempt) } else { String::new() };
             let properties = json!({"answer": answer, "attempt": message.attempt + 1});
-            emitted = self.emitted_with(message, name, &attempt, now, properties);
+            emitted = emitted_with(message, name, &attempt, now, properties);
         }
         let trace = Value::Array(trace).to_string();
         let reason = (state != "accepted").then_some(answer.as_str());
@@ -200,42 +211,37 @@ impl Platform {
         Ok(())
     }
 
-    async fn skip(&self, message: &MessageRow, code: &str, sentence: &str, mut trace: Vec<Value>) -> Result<(), Error> {
+    async fn skip(
+        &self,
+        message: &MessageRow,
+        code: &str,
+        sentence: &str,
+        mut trace: Vec<Value>,
+    ) -> Result<(), Error> {
         let now = self.clock.now();
         trace.push(json!({"step": "policy", "title": "Not sent", "at": now, "sentence": sentence, "data": {"reason": code}}));
-        let emitted = self.emitted_of(message, "Email Skipped", now, json!({"reason": code, "detail": sentence}));
+        let emitted =
+            emitted_with(message, "Email Skipped", "", now, json!({"reason": code, "detail": sentence}));
         self.store.skip_message(&message.id, code, &Value::Array(trace).to_string(), &emitted).await?;
         self.wake.relay.notify_one();
         Ok(())
-    }
-
-    fn emitted_of(&self, message: &MessageRow, name: &str, now: Timestamp, properties: Value) -> Vec<Emitted> {
-        self.emitted_with(message, name, "", now, properties)
-    }
-
-    fn emitted_with(&self, message: &MessageRow, name: &str, suffix: &str, now: Timestamp, properties: Value) -> Vec<Emitted> {
-        let mut properties = properties;
-        properties["journey"] = json!(message.journey);
-        properties["entry"] = json!(message.entry);
-        properties["template"] = json!(message.template);
-        properties["topic"] = json!(message.topic);
-        let mut event = emit::message(message.workspace, message.profile, name, &message.id, now, properties);
-        event.message_id.push_str(suffix);
-        let payload = codec::encode_event(&event);
-        payload.map(|payload| Emitted { message_id: event.message_id, payload }).into_iter().collect()
     }
 
     /// Plans a transactional mail; it is sent by the sender like any other.
     ///
     /// # Errors
     /// `Missing` for an unknown template or profile.
-    pub async fn send_transactional(&self, workspace: WorkspaceId, request: SendRequest) -> Result<String, Error> {
+    pub async fn send_transactional(
+        &self,
+        workspace: WorkspaceId,
+        request: SendRequest,
+    ) -> Result<String, Error> {
         let registry = self.registry(workspace);
         if !registry.templates.contains_key(&request.template) {
             return Err(Error::Missing(format!("There is no template '{}'.", request.template)));
         }
         let (row, hot) = self.hot(workspace, request.profile).await?;
-        let key = request.key.unwrap_or_else(|| model::clock::random_hex::<16>());
+        let key = request.key.unwrap_or_else(model::clock::random_hex::<16>);
         let send_key = format!("{workspace}/transactional/{}/{key}/{}/email", request.template, row.id);
         let id = message_id(&send_key);
         let now = self.clock.now();
@@ -263,7 +269,11 @@ impl Platform {
     ///
     /// # Errors
     /// `Invalid` with line and column.
-    pub async fn render(&self, workspace: WorkspaceId, request: RenderRequest) -> Result<template::Rendered, Error> {
+    pub async fn render(
+        &self,
+        workspace: WorkspaceId,
+        request: RenderRequest,
+    ) -> Result<template::Rendered, Error> {
         let registry = self.registry(workspace);
         let compiled = match &request.template {
             Some(id) => registry
@@ -292,10 +302,18 @@ impl Platform {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn delivered_html(&self, workspace: WorkspaceId, limit: usize) -> Result<Vec<(String, String)>, Error> {
-        let rows = self.store.messages(workspace, i64::MAX, limit as i64, Some("accepted"), None, None, None).await?;
+    pub async fn delivered_html(
+        &self,
+        workspace: WorkspaceId,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let rows = self
+            .store
+            .messages(workspace, i64::MAX, limit as i64, Some("accepted"), None, None, None)
+            .await?;
         let html = |row: MessageRow| {
-            let content: Value = serde_json::from_str(row.content.as_deref().unwrap_or_default()).unwrap_or_default();
+            let content: Value =
+                serde_json::from_str(row.content.as_deref().unwrap_or_default()).unwrap_or_default();
             (row.id, content["html"].as_str().unwrap_or_default().to_owned())
         };
         Ok(rows.into_iter().map(html).collect())
@@ -315,6 +333,26 @@ impl Platform {
 
 fn with_policy(trace: &[Value], sentence: &str, now: Timestamp) -> Vec<Value> {
     let mut trace = trace.to_vec();
-    trace.push(json!({"step": "policy", "title": "May it be sent", "at": now, "sentence": sentence, "data": {}}));
+    trace.push(
+        json!({"step": "policy", "title": "May it be sent", "at": now, "sentence": sentence, "data": {}}),
+    );
     trace
+}
+
+fn emitted_with(
+    message: &MessageRow,
+    name: &str,
+    suffix: &str,
+    now: Timestamp,
+    properties: Value,
+) -> Vec<Emitted> {
+    let mut properties = properties;
+    properties["journey"] = json!(message.journey);
+    properties["entry"] = json!(message.entry);
+    properties["template"] = json!(message.template);
+    properties["topic"] = json!(message.topic);
+    let mut event = emit::message(message.workspace, message.profile, name, &message.id, now, properties);
+    event.message_id.push_str(suffix);
+    let payload = codec::encode_event(&event);
+    payload.map(|payload| Emitted { message_id: event.message_id, payload }).into_iter().collect()
 }

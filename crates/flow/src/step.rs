@@ -2,7 +2,7 @@
 //! commits everything that follows, with the consumed position, in one transaction.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Event, IdentifierKind, Position, ProfileId, Timestamp, Value, WorkspaceId};
@@ -70,6 +70,14 @@ impl expr::Attributes for Facts<'_> {
         let own = self.profile.get("timezone");
         own.and_then(|zone| jiff::tz::TimeZone::get(zone.as_str()?).ok()).unwrap_or_else(|| self.zone.clone())
     }
+
+    fn consents(&self, purpose: &str) -> bool {
+        expr::Attributes::consents(self.profile, purpose)
+    }
+
+    fn subscribed(&self, topic: &str) -> bool {
+        expr::Attributes::subscribed(self.profile, topic)
+    }
 }
 
 type Key = (WorkspaceId, ProfileId);
@@ -85,7 +93,7 @@ pub struct Step<'a> {
     now: Timestamp,
     index: HashMap<(WorkspaceId, IdentifierKind, String), ProfileId>,
     profiles: HashMap<Key, Working>,
-    dirty: BTreeMap<Key, ()>,
+    dirty: BTreeSet<Key>,
     gone: HashMap<Key, ProfileId>,
     next_profile_id: i64,
     registries: HashMap<WorkspaceId, Arc<Registry>>,
@@ -95,13 +103,18 @@ pub struct Step<'a> {
 
 impl<'a> Step<'a> {
     /// A step that moves the position from `expected` to `position`.
-    pub fn new(platform: &'a Platform, expected: Position, position: Position, next_profile_id: i64) -> Step<'a> {
+    pub fn new(
+        platform: &'a Platform,
+        expected: Position,
+        position: Position,
+        next_profile_id: i64,
+    ) -> Step<'a> {
         Step {
             platform,
             now: platform.clock.now(),
             index: HashMap::new(),
             profiles: HashMap::new(),
-            dirty: BTreeMap::new(),
+            dirty: BTreeSet::new(),
             gone: HashMap::new(),
             next_profile_id,
             registries: HashMap::new(),
@@ -132,7 +145,7 @@ impl<'a> Step<'a> {
         for key in due {
             if self.profiles.contains_key(key) {
                 self.settle(*key);
-                self.dirty.insert(*key, ());
+                self.dirty.insert(*key);
             }
         }
         Ok(())
@@ -155,7 +168,7 @@ impl<'a> Step<'a> {
             let key = (row.workspace, row.id);
             self.profiles.insert(key, Working { hot, created_at: row.created_at });
             self.settle(key);
-            self.dirty.insert(key, ());
+            self.dirty.insert(key);
         }
         Ok(())
     }
@@ -165,7 +178,7 @@ impl<'a> Step<'a> {
     /// # Errors
     /// When the store does not answer or another worker has moved the position; nothing has been written then.
     pub async fn commit(mut self) -> Result<i64, Error> {
-        for key in self.dirty.keys() {
+        for key in &self.dirty {
             let Some(working) = self.profiles.get(key) else { continue };
             let profile = &working.hot.profile;
             self.commit.profiles.push(store::ProfileRow {
@@ -223,7 +236,11 @@ impl<'a> Step<'a> {
         let ids: Vec<ProfileId> = ids.into_iter().collect();
         self.load(ids.clone()).await?;
         // An event of ours may speak of a profile that has been merged since.
-        let lost: Vec<i64> = ids.iter().filter(|id| !self.profiles.keys().any(|(_, known)| known == *id)).map(|id| id.0).collect();
+        let lost: Vec<i64> = ids
+            .iter()
+            .filter(|id| !self.profiles.keys().any(|(_, known)| known == *id))
+            .map(|id| id.0)
+            .collect();
         for id in lost {
             if let Some(into) = self.platform.lake.alias(id) {
                 self.load(vec![ProfileId(into)]).await?;
@@ -273,7 +290,7 @@ impl<'a> Step<'a> {
                 source: event.name.clone(),
             });
         }
-        self.dirty.insert(key, ());
+        self.dirty.insert(key);
         if !event.backfill {
             self.journeys(key, event, &registry);
         }
@@ -283,8 +300,10 @@ impl<'a> Step<'a> {
     fn resolve(&mut self, event: &Event, identifiers: &[profile::Identifier]) -> Key {
         let workspace = event.workspace;
         let resolution = {
-            let found = |id: &profile::Identifier| self.index.get(&(workspace, id.kind, id.value.clone())).copied();
-            let state = |id: ProfileId| self.profiles.get(&(workspace, id)).map(|working| &working.hot.profile);
+            let found =
+                |id: &profile::Identifier| self.index.get(&(workspace, id.kind, id.value.clone())).copied();
+            let state =
+                |id: ProfileId| self.profiles.get(&(workspace, id)).map(|working| &working.hot.profile);
             profile::identity::resolve(event, identifiers, &found, &state, self.now)
         };
         let id = resolution.profile.unwrap_or_else(|| {
@@ -325,25 +344,33 @@ impl<'a> Step<'a> {
         for owner in self.index.values_mut().filter(|owner| **owner == other) {
             *owner = into.1;
         }
-        for row in self.commit.identifiers.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other) {
+        for row in
+            self.commit.identifiers.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other)
+        {
             row.profile = into.1;
         }
-        for row in self.commit.consents.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other) {
+        for row in
+            self.commit.consents.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other)
+        {
             row.profile = into.1;
         }
         self.commit.memberships.retain(|change| (change.workspace, change.profile) != from);
         self.gone.insert(from, into.1);
+        let mut superseded = Vec::new();
         if let Some(ours) = self.profiles.get_mut(&into) {
             ours.created_at = ours.created_at.min(theirs.created_at);
             ours.hot.profile.merge(theirs.hot.profile);
             ours.hot.segments.merge(theirs.hot.segments);
             ours.hot.segments.attributes_changed();
-            ours.hot.entries.extend(theirs.hot.entries);
+            superseded = journey::merge(&mut ours.hot.entries, theirs.hot.entries);
             for entry in &ours.hot.entries {
                 self.commit.entries.push(entry_row(into, entry, None, Vec::new(), self.now));
             }
         }
-        self.dirty.insert(into, ());
+        for entry in superseded {
+            self.end(into, &entry, "merged", Vec::new());
+        }
+        self.dirty.insert(into);
         self.commit.merges.push(store::MergeRow {
             workspace: into.0,
             source: other,
@@ -363,8 +390,9 @@ impl<'a> Step<'a> {
         let mut ended = Vec::new();
         hot.entries.retain(|entry| {
             let journey = registry.journeys.get(&entry.journey);
-            let reason =
-                journey.and_then(|journey| journey::event(&journey.compiled, entry, &event.name, &properties, event.timestamp));
+            let reason = journey.and_then(|journey| {
+                journey::event(&journey.compiled, entry, &event.name, &properties, event.timestamp)
+            });
             if let Some(reason) = &reason {
                 ended.push((entry.clone(), reason.clone()));
             }
@@ -376,8 +404,14 @@ impl<'a> Step<'a> {
                 break;
             }
             let id = |entry_key: &str| entry_id(key, &journey.compiled.id, entry_key, &event.message_id);
-            let entry =
-                journey::enter(&journey.compiled, &event.name, &properties, &hot.entries, event.timestamp, &id);
+            let entry = journey::enter(
+                &journey.compiled,
+                &event.name,
+                &properties,
+                &hot.entries,
+                event.timestamp,
+                &id,
+            );
             if let Some(entry) = entry {
                 begun.push(entry.clone());
                 hot.entries.push(entry);
@@ -413,9 +447,19 @@ impl<'a> Step<'a> {
         let changes = registry.engine.settle(segments, &facts, now);
         let mut moved = Vec::new();
         entries.retain_mut(|entry| {
-            let Some(journey) = registry.journeys.get(&entry.journey) else { return true };
+            let Some(journey) = registry.journeys.get(&entry.journey) else {
+                let ended = Some("journey_deleted".to_owned());
+                entry.due_at = None;
+                moved.push((entry.clone(), journey::Step { ended, moved: true, ..journey::Step::default() }));
+                return false;
+            };
             let mut holds = |node: &str, _: &str| {
-                registry.engine.evaluate(&crate::registry::branch_key(&journey.compiled.id, node), segments, &facts, now)
+                registry.engine.evaluate(
+                    &crate::registry::branch_key(&journey.compiled.id, node),
+                    segments,
+                    &facts,
+                    now,
+                )
             };
             let step = journey::tick(&journey.compiled, entry, now, &mut holds);
             let open = step.ended.is_none();
@@ -427,7 +471,14 @@ impl<'a> Step<'a> {
         let recipient = profile.email();
         for change in changes {
             let cause = change.cause.to_string();
-            self.emitted.push(emit::segment_change(key.0, key.1, &change.segment, change.entered, now, &cause));
+            self.emitted.push(emit::segment_change(
+                key.0,
+                key.1,
+                &change.segment,
+                change.entered,
+                now,
+                &cause,
+            ));
             self.commit.memberships.push(store::MembershipChange {
                 workspace: key.0,
                 segment: change.segment,
@@ -461,7 +512,8 @@ impl<'a> Step<'a> {
                     }));
                 }
                 journey::Effect::Send { node, template, topic, kind, coupon } => {
-                    let send_key = format!("{}/journey/{}/{}/{node}/{}/email", key.0, entry.journey, entry.id, key.1);
+                    let send_key =
+                        format!("{}/journey/{}/{}/{node}/{}/email", key.0, entry.journey, entry.id, key.1);
                     let data = json!({
                         "event": serde_json::from_str::<Value>(&entry.event).unwrap_or_default(),
                         "journey": {"id": entry.journey, "entry": entry.id, "version": entry.version}, "coupon": coupon,
@@ -497,7 +549,13 @@ fn entry_id(key: Key, journey: &str, entry_key: &str, cause: &str) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
 }
 
-fn entry_row(key: Key, entry: &journey::Entry, ended: Option<&str>, passed: Vec<String>, now: Timestamp) -> store::EntryRow {
+fn entry_row(
+    key: Key,
+    entry: &journey::Entry,
+    ended: Option<&str>,
+    passed: Vec<String>,
+    now: Timestamp,
+) -> store::EntryRow {
     store::EntryRow {
         workspace: key.0,
         id: entry.id.clone(),

@@ -128,7 +128,9 @@ impl Platform {
             .into_iter()
             .map(|(position, event, identifiers)| {
                 let owner = emit::subject(&event).or_else(|| {
-                    identifiers.into_iter().find_map(|id| index.get(&(event.workspace, id.kind, id.value)).copied())
+                    identifiers
+                        .into_iter()
+                        .find_map(|id| index.get(&(event.workspace, id.kind, id.value)).copied())
                 });
                 lake::Row {
                     position: position.0,
@@ -250,7 +252,9 @@ async fn archive(platform: Arc<Platform>, stop: CancellationToken) {
     let mut compacted_at = Timestamp::MIN;
     while !stop.is_cancelled() {
         let done = match platform.archive_next().await {
-            Ok(many) if platform.lake.needs_flush(platform.clock.now()) => platform.flush().await.map(|()| many),
+            Ok(many) if platform.lake.needs_flush(platform.clock.now()) => {
+                platform.flush().await.map(|()| many)
+            }
             other => other,
         };
         match done {

@@ -66,9 +66,14 @@ pub struct Manifest {
 
 /// The rows as columns.
 pub fn batch(rows: &[&Row]) -> Result<RecordBatch, Error> {
-    let text = |get: fn(&Row) -> &str| Arc::new(rows.iter().map(|row| Some(get(row))).collect::<StringArray>()) as ArrayRef;
-    let maybe = |get: fn(&Row) -> Option<&str>| Arc::new(rows.iter().map(|row| get(row)).collect::<StringArray>()) as ArrayRef;
-    let whole = |get: fn(&Row) -> i64| Arc::new(rows.iter().map(|row| get(row)).collect::<Int64Array>()) as ArrayRef;
+    let text = |get: fn(&Row) -> &str| {
+        Arc::new(rows.iter().map(|row| Some(get(row))).collect::<StringArray>()) as ArrayRef
+    };
+    let maybe = |get: fn(&Row) -> Option<&str>| {
+        Arc::new(rows.iter().map(|row| get(row)).collect::<StringArray>()) as ArrayRef
+    };
+    let whole =
+        |get: fn(&Row) -> i64| Arc::new(rows.iter().map(|row| get(row)).collect::<Int64Array>()) as ArrayRef;
     let instant = |get: fn(&Row) -> i64| {
         let values: Vec<i64> = rows.iter().map(|row| get(row)).collect();
         Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) as ArrayRef
@@ -154,7 +159,8 @@ pub fn commit(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
 
 /// Removes files that no manifest names: written before a crash, or merged into others.
 pub fn sweep(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
-    let known: std::collections::HashSet<PathBuf> = manifest.files.iter().map(|file| dir.join(&file.path)).collect();
+    let known: std::collections::HashSet<PathBuf> =
+        manifest.files.iter().map(|file| dir.join(&file.path)).collect();
     let mut open = vec![dir.to_path_buf()];
     while let Some(dir) = open.pop() {
         for entry in fs::read_dir(dir)? {

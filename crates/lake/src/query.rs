@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::datasource::MemTable;
@@ -130,14 +132,17 @@ fn guard(sql: &str) -> Result<(), Error> {
         }
     }
     if deepest > NESTING_MAX {
-        return Err(Error::Limited(format!("The query nests {deepest} parentheses; at most {NESTING_MAX} are read.")));
+        return Err(Error::Limited(format!(
+            "The query nests {deepest} parentheses; at most {NESTING_MAX} are read."
+        )));
     }
     Ok(())
 }
 
 fn parse(sql: &str) -> Result<Statement, Error> {
     guard(sql)?;
-    let mut statements = DFParser::parse_sql(sql).map_err(|error| Error::Invalid(format!("The SQL is not understood: {error}")))?;
+    let mut statements = DFParser::parse_sql(sql)
+        .map_err(|error| Error::Invalid(format!("The SQL is not understood: {error}")))?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(Statement::Statement(statement)), true) if matches!(*statement, Sql::Query(_)) => {
             Ok(Statement::Statement(statement))
@@ -175,9 +180,14 @@ impl Lake {
     ) -> Result<Answer, Error> {
         let timer = tokio::time::Instant::now();
         let statement = parse(sql)?;
-        let answer = tokio::time::timeout(Duration::from_secs(limits.seconds), self.run(workspace, statement, tables, limits))
-            .await
-            .map_err(|_| Error::Limited(format!("The query took longer than {} s: ask for less.", limits.seconds)))??;
+        let answer = tokio::time::timeout(
+            Duration::from_secs(limits.seconds),
+            self.run(workspace, statement, tables, limits),
+        )
+        .await
+        .map_err(|_| {
+            Error::Limited(format!("The query took longer than {} s: ask for less.", limits.seconds))
+        })??;
         Ok(Answer { took_ms: timer.elapsed().as_millis() as u64, ..answer })
     }
 
@@ -277,8 +287,11 @@ impl Lake {
 /// An error of the planner or the run, for people.
 fn explain(error: &datafusion::error::DataFusionError) -> Error {
     let text = error.strip_backtrace();
-    if text.contains("Resources exhausted") || text.contains("memory") && text.contains("Failed to allocate") {
-        return Error::Limited("The query needs more memory than it may have: group or filter more.".to_owned());
+    if text.contains("Resources exhausted") || text.contains("memory") && text.contains("Failed to allocate")
+    {
+        return Error::Limited(
+            "The query needs more memory than it may have: group or filter more.".to_owned(),
+        );
     }
     if text.contains("table") && text.contains("not found") {
         return Error::Invalid(format!("{text}. There are: events, profiles, memberships, messages."));

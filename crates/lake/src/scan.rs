@@ -86,7 +86,9 @@ fn scan_file(path: &Path, with_properties: bool, each: &mut dyn FnMut(&ScanRow<'
     for batch in builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()? {
         let batch = batch?;
         let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| Error::Corrupt(format!("{} has no column {name}", path.display())))
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| Error::Corrupt(format!("{} has no column {name}", path.display())))
         };
         let positions = column("position")?.as_primitive::<Int64Type>();
         let profiles = column("profile_id")?.as_primitive::<Int64Type>();
@@ -126,7 +128,8 @@ pub fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, Error> {
         Some(SortColumn { values, options: None })
     });
     let order: UInt32Array = lexsort_to_indices(&keys.collect::<Vec<_>>(), None)?;
-    let columns = all.columns().iter().map(|column| take(column, &order, None)).collect::<Result<Vec<_>, _>>()?;
+    let columns =
+        all.columns().iter().map(|column| take(column, &order, None)).collect::<Result<Vec<_>, _>>()?;
     Ok(RecordBatch::try_new(SCHEMA.clone(), columns)?)
 }
 
@@ -135,10 +138,13 @@ pub fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, Error> {
 /// # Errors
 /// When the file cannot be opened; damaged parts are yielded as errors.
 pub fn read_parquet(path: &Path) -> Result<impl Iterator<Item = Result<Map, Error>> + use<>, Error> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(1_024).build()?;
-    Ok(reader.flat_map(|batch| match batch.map_err(Error::from).and_then(|batch| objects(&Arc::new(batch))) {
-        Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
-        Err(error) => vec![Err(error)],
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(1_024).build()?;
+    Ok(reader.flat_map(|batch| {
+        match batch.map_err(Error::from).and_then(|batch| objects(&Arc::new(batch))) {
+            Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        }
     }))
 }
 

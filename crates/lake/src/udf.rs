@@ -22,7 +22,10 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 }
 
 /// Applies `read` to the value at the path of each row.
-fn each<T>(arguments: &[ColumnarValue], read: impl Fn(&Value) -> Option<T>) -> Result<Vec<Option<T>>, DataFusionError> {
+fn each<T>(
+    arguments: &[ColumnarValue],
+    read: impl Fn(&Value) -> Option<T>,
+) -> Result<Vec<Option<T>>, DataFusionError> {
     let arrays = ColumnarValue::values_to_arrays(arguments)?;
     let (texts, paths) = (arrays[0].as_string::<i32>(), arrays[1].as_string::<i32>());
     let mut out = Vec::with_capacity(texts.len());
@@ -94,8 +97,11 @@ pub fn resolve(aliases: HashMap<i64, i64>) -> ScalarUDF {
         Volatility::Immutable,
         Arc::new(move |arguments: &[ColumnarValue]| {
             let arrays = ColumnarValue::values_to_arrays(arguments)?;
-            let resolved: Int64Array =
-                arrays[0].as_primitive::<Int64Type>().iter().map(|id| id.map(|id| follow(&aliases, id).unwrap_or(id))).collect();
+            let resolved: Int64Array = arrays[0]
+                .as_primitive::<Int64Type>()
+                .iter()
+                .map(|id| id.map(|id| follow(&aliases, id).unwrap_or(id)))
+                .collect();
             Ok(ColumnarValue::Array(Arc::new(resolved) as ArrayRef))
         }),
     )

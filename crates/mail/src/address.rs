@@ -47,7 +47,8 @@ impl Mailbox {
         let text = text.trim();
         let (name, address) = match text.rsplit_once('<') {
             Some((name, rest)) => {
-                let address = rest.strip_suffix('>').ok_or_else(|| Error::Invalid("the '<' has no '>'".to_owned()))?;
+                let address =
+                    rest.strip_suffix('>').ok_or_else(|| Error::Invalid("the '<' has no '>'".to_owned()))?;
                 (name.trim().trim_matches('"'), address)
             }
             None => ("", text),
@@ -63,7 +64,15 @@ mod tests {
 
     #[test]
     fn addresses_that_would_leave_their_header_are_refused() {
-        for hostile in ["a@b.example\r\nBcc: x@y.example", "a@b.example\u{2028}", "a\0@b.example", "a@b.example, c@d.example", "", "a", "a b@c.example"] {
+        for hostile in [
+            "a@b.example\r\nBcc: x@y.example",
+            "a@b.example\u{2028}",
+            "a\0@b.example",
+            "a@b.example, c@d.example",
+            "",
+            "a",
+            "a b@c.example",
+        ] {
             assert!(normalise_address(hostile).is_err(), "{hostile:?}");
         }
         assert_eq!(normalise_address(" A@B.Example ").unwrap(), "a@b.example");

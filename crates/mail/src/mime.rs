@@ -39,12 +39,23 @@ pub struct Draft {
 }
 
 fn header_text(text: &str, chars_max: usize) -> String {
-    text.chars().map(|c| if is_hostile(c) { ' ' } else { c }).take(chars_max).collect::<String>().trim().to_owned()
+    text.chars()
+        .map(|c| if is_hostile(c) { ' ' } else { c })
+        .take(chars_max)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 fn token(text: &str) -> Result<&str, Error> {
-    let plain = !text.is_empty() && text.len() < 900 && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte));
-    if plain { Ok(text) } else { Err(Error::Invalid(format!("'{}' cannot stand in a header", text.escape_debug()))) }
+    let plain = !text.is_empty()
+        && text.len() < 900
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte));
+    if plain {
+        Ok(text)
+    } else {
+        Err(Error::Invalid(format!("'{}' cannot stand in a header", text.escape_debug())))
+    }
 }
 
 /// Builds the mail. CRLF only, no line over 998 octets, text part first.
@@ -109,7 +120,9 @@ mod tests {
     #[test]
     fn hostile_subjects_and_names_add_no_header_and_no_long_line() {
         let plain = names(&compose(&draft()).unwrap());
-        for hostile in ["a\r\nBcc: x@y.example", "a\0b", "a\u{2028}Bcc: x", "emoji 👩‍👩‍👧 and עברית", &"x".repeat(5_000)] {
+        for hostile in
+            ["a\r\nBcc: x@y.example", "a\0b", "a\u{2028}Bcc: x", "emoji 👩‍👩‍👧 and עברית", &"x".repeat(5_000)]
+        {
             let mut draft = draft();
             draft.subject = hostile.to_owned();
             draft.from.name = hostile.to_owned();

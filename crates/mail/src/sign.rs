@@ -11,9 +11,8 @@ use mail_auth::dkim::DkimSigner;
 use crate::Error;
 
 /// Headers that are signed; each twice, so that a second one breaks the signature.
-const SIGNED: [&str; 9] = [
-    "From", "From", "Subject", "Subject", "To", "To", "Date", "List-Unsubscribe", "List-Unsubscribe-Post",
-];
+const SIGNED: [&str; 9] =
+    ["From", "From", "Subject", "Subject", "To", "To", "Date", "List-Unsubscribe", "List-Unsubscribe-Post"];
 
 enum Key {
     Ed25519 { seed: Vec<u8>, public: Vec<u8> },
@@ -38,7 +37,8 @@ impl Signer {
     }
 
     fn of_pkcs8(domain: &str, selector: &str, document: Vec<u8>) -> Result<Signer, Error> {
-        let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(&document).map_err(|error| Error::Bug(error.to_string()))?;
+        let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(&document)
+            .map_err(|error| Error::Bug(error.to_string()))?;
         let public = key.public_key();
         Ok(Signer {
             domain: domain.to_owned(),
@@ -57,7 +57,11 @@ impl Signer {
             return Signer::of_pkcs8(domain, selector, document);
         }
         rsa(text)?;
-        Ok(Signer { domain: domain.to_owned(), selector: selector.to_owned(), key: Key::Rsa { pem: text.to_owned() } })
+        Ok(Signer {
+            domain: domain.to_owned(),
+            selector: selector.to_owned(),
+            key: Key::Rsa { pem: text.to_owned() },
+        })
     }
 
     /// The key as text. A secret.
@@ -72,7 +76,9 @@ impl Signer {
     pub fn dns_record(&self) -> (String, String) {
         let name = format!("{}._domainkey.{}", self.selector, self.domain);
         match &self.key {
-            Key::Ed25519 { public, .. } => (name, format!("v=DKIM1; k=ed25519; p={}", STANDARD.encode(public))),
+            Key::Ed25519 { public, .. } => {
+                (name, format!("v=DKIM1; k=ed25519; p={}", STANDARD.encode(public)))
+            }
             Key::Rsa { .. } => (name, "v=DKIM1; k=rsa; p=<the public key of your PEM>".to_owned()),
         }
     }
@@ -109,7 +115,8 @@ impl Signer {
 }
 
 fn rsa(pem: &str) -> Result<RsaKey<Sha256>, Error> {
-    let invalid = |error: &dyn std::fmt::Display| Error::Invalid(format!("the DKIM key cannot be read: {error}"));
+    let invalid =
+        |error: &dyn std::fmt::Display| Error::Invalid(format!("the DKIM key cannot be read: {error}"));
     let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     let der = STANDARD.decode(body.trim()).map_err(|error| invalid(&error))?;
     let key = rustls::pki_types::PrivatePkcs1KeyDer::from(der.clone());

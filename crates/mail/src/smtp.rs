@@ -90,7 +90,7 @@ impl Transport {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tls {
-    StartTls,
+    Upgrade,
     Implicit,
     None,
 }
@@ -150,11 +150,15 @@ impl Smtp {
         if url.scheme() != "smtp" && url.scheme() != "smtps" {
             return Err(invalid("it begins with smtp:// or smtps://"));
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| invalid("it names no host"))?.to_owned();
-        let mut tls = if url.scheme() == "smtps" { Tls::Implicit } else { Tls::StartTls };
+        let host = url
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or_else(|| invalid("it names no host"))?
+            .to_owned();
+        let mut tls = if url.scheme() == "smtps" { Tls::Implicit } else { Tls::Upgrade };
         for (name, value) in url.query_pairs() {
             tls = match (name.as_ref(), value.as_ref()) {
-                ("tls", "starttls") => Tls::StartTls,
+                ("tls", "starttls") => Tls::Upgrade,
                 ("tls", "implicit") => Tls::Implicit,
                 ("tls", "none") if is_loopback(&host) => Tls::None,
                 ("tls", "none") => return Err(invalid("tls=none is for servers on this machine only")),
@@ -214,13 +218,16 @@ impl Smtp {
         let _ = tcp.set_nodelay(true);
         let mut connection = match self.tls {
             Tls::Implicit => Connection::new(self.secure(tcp).await?),
-            Tls::StartTls => {
+            Tls::Upgrade => {
                 let mut plain = Connection::new(tcp);
                 plain.greet().await?;
                 plain.hello().await?;
                 let answer = plain.command("STARTTLS\r\n").await.map_err(deferred)?;
                 if answer.code != 220 {
-                    return Err(deferred(format!("the server offers no TLS, and nothing is sent without: {}", answer.text)));
+                    return Err(deferred(format!(
+                        "the server offers no TLS, and nothing is sent without: {}",
+                        answer.text
+                    )));
                 }
                 // What the server said before TLS is forgotten with the buffer.
                 let mut secure = Connection::new(self.secure(plain.stream.into_inner()).await?);
@@ -236,8 +243,12 @@ impl Smtp {
         Ok(connection)
     }
 
-    async fn secure<S: Stream + 'static>(&self, stream: S) -> Result<tokio_rustls::client::TlsStream<S>, Delivery> {
-        let name = ServerName::try_from(self.host.clone()).map_err(|error| deferred(format!("no name for TLS: {error}")))?;
+    async fn secure<S: Stream + 'static>(
+        &self,
+        stream: S,
+    ) -> Result<tokio_rustls::client::TlsStream<S>, Delivery> {
+        let name = ServerName::try_from(self.host.clone())
+            .map_err(|error| deferred(format!("no name for TLS: {error}")))?;
         tokio::time::timeout(PHASE_MAX, TlsConnector::from(self.config.clone()).connect(name, stream))
             .await
             .map_err(|_| deferred("TLS was not agreed upon in time"))?
@@ -251,7 +262,11 @@ impl Smtp {
         }
         let secret = STANDARD.encode(format!("\0{user}\0{password}"));
         let answer = connection.command(&format!("AUTH PLAIN {secret}\r\n")).await.map_err(deferred)?;
-        if answer.code == 235 { Ok(()) } else { Err(deferred(format!("the server refused the login: {}", answer.text))) }
+        if answer.code == 235 {
+            Ok(())
+        } else {
+            Err(deferred(format!("the server refused the login: {}", answer.text)))
+        }
     }
 
     async fn send_over(&self, mut connection: Connection, envelope: &Envelope, raw: &[u8]) -> Delivery {
@@ -339,7 +354,8 @@ impl Connection {
             }
             let line = String::from_utf8_lossy(&line);
             let line = line.trim_end();
-            let code = line.get(..3).and_then(|code| code.parse().ok()).ok_or("the server does not speak SMTP")?;
+            let code =
+                line.get(..3).and_then(|code| code.parse().ok()).ok_or("the server does not speak SMTP")?;
             if !text.is_empty() {
                 text.push(' ');
             }
@@ -368,7 +384,8 @@ fn stuffed(raw: &[u8]) -> (Vec<u8>, &'static [u8]) {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Decodes `%XX`.

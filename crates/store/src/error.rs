@@ -6,7 +6,9 @@ use model::Kind;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process holds the data directory.
-    #[error("the data directory {0} is in use by another process: stop that one first, or choose another directory")]
+    #[error(
+        "the data directory {0} is in use by another process: stop that one first, or choose another directory"
+    )]
     Locked(String),
     /// The consumed position is not the expected one: somebody else stepped.
     #[error("the position of '{consumer}' is {found}, expected {expected}: another worker has moved it")]

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use model::{Position, WorkspaceId};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
@@ -91,7 +93,8 @@ impl Log {
         let mut writer = SqliteConnection::connect_with(&options).await?;
         sqlx::raw_sql(SCHEMA).execute(&mut writer).await?;
         let position: i64 = sqlx::query_scalar("SELECT position FROM head").fetch_one(&mut writer).await?;
-        let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
+        let readers =
+            SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let (head_sender, head) = watch::channel(position);
         tokio::spawn(write(writer, requests, head_sender));
@@ -106,7 +109,9 @@ impl Log {
         let (answer, outcome) = oneshot::channel();
         self.queue.try_send(Request { appends, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Full { retry_after_s: 1 },
-            mpsc::error::TrySendError::Closed(_) => Error::Unavailable("the log's writer has ended".to_owned()),
+            mpsc::error::TrySendError::Closed(_) => {
+                Error::Unavailable("the log's writer has ended".to_owned())
+            }
         })?;
         outcome.await.map_err(|_| Error::Unavailable("the log's writer has ended".to_owned()))?
     }
@@ -142,7 +147,9 @@ impl Log {
             }
             let payload: &[u8] = row.try_get(3)?;
             if xxh3_64(payload) as i64 != row.try_get::<i64, _>(2)? {
-                return Err(Error::Corrupt(format!("the log's record at position {first}: its checksum does not hold")));
+                return Err(Error::Corrupt(format!(
+                    "the log's record at position {first}: its checksum does not hold"
+                )));
             }
             for (position, bytes) in (first..).zip(Records(payload)) {
                 if position >= next && out.len() < events_max {
@@ -159,7 +166,8 @@ impl Log {
     /// # Errors
     /// `Unavailable` when the log does not answer.
     pub async fn oldest(&self) -> Result<Position, Error> {
-        let first: Option<i64> = sqlx::query_scalar("SELECT min(first) FROM batch").fetch_one(&self.readers).await?;
+        let first: Option<i64> =
+            sqlx::query_scalar("SELECT min(first) FROM batch").fetch_one(&self.readers).await?;
         Ok(Position(first.unwrap_or(1)))
     }
 }
@@ -179,7 +187,11 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-async fn write(mut connection: SqliteConnection, mut requests: mpsc::Receiver<Request>, head: watch::Sender<i64>) {
+async fn write(
+    mut connection: SqliteConnection,
+    mut requests: mpsc::Receiver<Request>,
+    head: watch::Sender<i64>,
+) {
     while let Some(first) = requests.recv().await {
         let mut waiting = vec![first];
         let mut events = waiting[0].appends.len();
@@ -216,7 +228,10 @@ fn key(append: &Append) -> (i64, i64) {
     ((hash >> 64) as i64, hash as i64)
 }
 
-async fn commit(connection: &mut SqliteConnection, appends: &[&Append]) -> Result<(Vec<Outcome>, i64), Error> {
+async fn commit(
+    connection: &mut SqliteConnection,
+    appends: &[&Append],
+) -> Result<(Vec<Outcome>, i64), Error> {
     // Within the commit the first of equal ids counts.
     let mut first: HashMap<(i64, i64), usize> = HashMap::with_capacity(appends.len());
     let mut json = String::with_capacity(appends.len() * 64);

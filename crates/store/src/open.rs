@@ -54,7 +54,8 @@ impl Store {
         let options = crate::log::options(&dir.join("store.db"));
         let mut writer = SqliteConnection::connect_with(&options).await?;
         sqlx::raw_sql(include_str!("schema.sql")).execute(&mut writer).await?;
-        let readers = SqlitePoolOptions::new().max_connections(8).connect_with(options.read_only(true)).await?;
+        let readers =
+            SqlitePoolOptions::new().max_connections(8).connect_with(options.read_only(true)).await?;
         Ok(Store { writer: Mutex::new(writer), readers })
     }
 

@@ -13,7 +13,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn meta(&self, name: &str) -> Result<Option<String>, Error> {
-        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name).fetch_optional(&self.readers).await?)
+        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.readers)
+            .await?)
     }
 
     /// Sets a named value unless it is set already; the value in force is returned.
@@ -27,7 +30,10 @@ impl Store {
             .bind(value)
             .execute(&mut *writer)
             .await?;
-        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name).fetch_one(&mut *writer).await?)
+        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
+            .bind(name)
+            .fetch_one(&mut *writer)
+            .await?)
     }
 
     /// Adds a key by its hash; the same key again changes nothing. Its id is returned.
@@ -113,9 +119,18 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when nothing was written.
-    pub async fn put_session(&self, hash: &str, workspace: WorkspaceId, now: Timestamp, until: Timestamp) -> Result<(), Error> {
+    pub async fn put_session(
+        &self,
+        hash: &str,
+        workspace: WorkspaceId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), Error> {
         let mut writer = self.write().await;
-        sqlx::query("DELETE FROM session WHERE expires_at < $1").bind(now.micros()).execute(&mut *writer).await?;
+        sqlx::query("DELETE FROM session WHERE expires_at < $1")
+            .bind(now.micros())
+            .execute(&mut *writer)
+            .await?;
         sqlx::query("INSERT INTO session (hash, workspace, created_at, expires_at) VALUES ($1, $2, $3, $4)")
             .bind(hash)
             .bind(workspace.0)
@@ -131,11 +146,12 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn session(&self, hash: &str, now: Timestamp) -> Result<Option<WorkspaceId>, Error> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT workspace FROM session WHERE hash = $1 AND expires_at > $2")
-            .bind(hash)
-            .bind(now.micros())
-            .fetch_optional(&self.readers)
-            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT workspace FROM session WHERE hash = $1 AND expires_at > $2")
+                .bind(hash)
+                .bind(now.micros())
+                .fetch_optional(&self.readers)
+                .await?;
         Ok(found.map(WorkspaceId))
     }
 
@@ -154,7 +170,9 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn workspaces(&self) -> Result<Vec<(WorkspaceId, String, Timestamp)>, Error> {
-        let rows = sqlx::query("SELECT id, settings, created_at FROM workspace ORDER BY id").fetch_all(&self.readers).await?;
+        let rows = sqlx::query("SELECT id, settings, created_at FROM workspace ORDER BY id")
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok((WorkspaceId(row.try_get(0)?), row.try_get(1)?, Timestamp::from_micros(row.try_get(2)?)))
@@ -302,7 +320,12 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
-    pub async fn versions(&self, workspace: WorkspaceId, kind: &str, id: &str) -> Result<Vec<DefinitionRow>, Error> {
+    pub async fn versions(
+        &self,
+        workspace: WorkspaceId,
+        kind: &str,
+        id: &str,
+    ) -> Result<Vec<DefinitionRow>, Error> {
         let rows = sqlx::query(
             "SELECT kind, id, version, name, body, status, author, at FROM definition \
              WHERE workspace = $1 AND kind = $2 AND id = $3 ORDER BY version DESC",
@@ -353,11 +376,13 @@ impl Store {
     /// `Unavailable` when nothing was written.
     pub async fn put_meta(&self, name: &str, value: &str) -> Result<(), Error> {
         let mut writer = self.write().await;
-        sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO UPDATE SET value = excluded.value")
-            .bind(name)
-            .bind(value)
-            .execute(&mut *writer)
-            .await?;
+        sqlx::query(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO UPDATE SET value = excluded.value",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(&mut *writer)
+        .await?;
         Ok(())
     }
 
@@ -405,10 +430,11 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn segment_counts(&self, workspace: WorkspaceId) -> Result<Vec<(String, i64)>, Error> {
-        let rows = sqlx::query("SELECT segment, count(*) FROM membership WHERE workspace = $1 GROUP BY segment")
-            .bind(workspace.0)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows =
+            sqlx::query("SELECT segment, count(*) FROM membership WHERE workspace = $1 GROUP BY segment")
+                .bind(workspace.0)
+                .fetch_all(&self.readers)
+                .await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
@@ -429,10 +455,12 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn memberships(&self, profile: ProfileId) -> Result<Vec<(String, Timestamp, String)>, Error> {
-        let rows = sqlx::query("SELECT segment, since, cause FROM membership WHERE profile = $1 ORDER BY since DESC")
-            .bind(profile.0)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT segment, since, cause FROM membership WHERE profile = $1 ORDER BY since DESC",
+        )
+        .bind(profile.0)
+        .fetch_all(&self.readers)
+        .await?;
         rows.iter()
             .map(|row| Ok((row.try_get(0)?, Timestamp::from_micros(row.try_get(1)?), row.try_get(2)?)))
             .collect()
@@ -533,7 +561,11 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
-    pub async fn node_counts(&self, workspace: WorkspaceId, journey: &str) -> Result<Vec<(String, i64, i64)>, Error> {
+    pub async fn node_counts(
+        &self,
+        workspace: WorkspaceId,
+        journey: &str,
+    ) -> Result<Vec<(String, i64, i64)>, Error> {
         let rows = sqlx::query(
             "SELECT node, sum(waiting), sum(passed) FROM (\
              SELECT node, count(*) AS waiting, 0 AS passed FROM entry WHERE workspace = $1 AND journey = $2 AND exited_at IS NULL \
@@ -550,7 +582,11 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
-    pub async fn consents(&self, workspace: WorkspaceId, profile: ProfileId) -> Result<Vec<ConsentRow>, Error> {
+    pub async fn consents(
+        &self,
+        workspace: WorkspaceId,
+        profile: ProfileId,
+    ) -> Result<Vec<ConsentRow>, Error> {
         let rows = sqlx::query("SELECT topic, subscribed, at, source FROM consent WHERE workspace = $1 AND profile = $2 ORDER BY topic")
             .bind(workspace.0)
             .bind(profile.0)
@@ -601,13 +637,16 @@ impl Store {
         workspace: WorkspaceId,
         limit: i64,
     ) -> Result<Vec<(String, ProfileId, Timestamp)>, Error> {
-        let rows = sqlx::query("SELECT segment, profile, since FROM membership WHERE workspace = $1 LIMIT $2")
-            .bind(workspace.0)
-            .bind(limit)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows =
+            sqlx::query("SELECT segment, profile, since FROM membership WHERE workspace = $1 LIMIT $2")
+                .bind(workspace.0)
+                .bind(limit)
+                .fetch_all(&self.readers)
+                .await?;
         rows.iter()
-            .map(|row| Ok((row.try_get(0)?, ProfileId(row.try_get(1)?), Timestamp::from_micros(row.try_get(2)?))))
+            .map(|row| {
+                Ok((row.try_get(0)?, ProfileId(row.try_get(1)?), Timestamp::from_micros(row.try_get(2)?)))
+            })
             .collect()
     }
 
@@ -615,7 +654,12 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when nothing was written.
-    pub async fn put_items(&self, workspace: WorkspaceId, catalog: &str, items: &[(String, String)]) -> Result<(), Error> {
+    pub async fn put_items(
+        &self,
+        workspace: WorkspaceId,
+        catalog: &str,
+        items: &[(String, String)],
+    ) -> Result<(), Error> {
         let mut writer = self.write().await;
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
         for (id, body) in items {
@@ -651,7 +695,12 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when nothing was written.
-    pub async fn put_assets(&self, workspace: WorkspaceId, kind: &str, files: &[(String, String)]) -> Result<(), Error> {
+    pub async fn put_assets(
+        &self,
+        workspace: WorkspaceId,
+        kind: &str,
+        files: &[(String, String)],
+    ) -> Result<(), Error> {
         let mut writer = self.write().await;
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
         for (name, body) in files {
@@ -710,7 +759,11 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
-    pub async fn exit_counts(&self, workspace: WorkspaceId, journey: &str) -> Result<Vec<(String, i64)>, Error> {
+    pub async fn exit_counts(
+        &self,
+        workspace: WorkspaceId,
+        journey: &str,
+    ) -> Result<Vec<(String, i64)>, Error> {
         let rows = sqlx::query(
             "SELECT exit_reason, count(*) FROM entry WHERE workspace = $1 AND journey = $2 AND exit_reason IS NOT NULL \
              GROUP BY exit_reason",
@@ -727,13 +780,19 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn message_events(&self, id: &str) -> Result<Vec<(String, Timestamp, String, String)>, Error> {
-        let rows = sqlx::query("SELECT name, at, detail, actor FROM message_event WHERE message = $1 ORDER BY id")
-            .bind(id)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows =
+            sqlx::query("SELECT name, at, detail, actor FROM message_event WHERE message = $1 ORDER BY id")
+                .bind(id)
+                .fetch_all(&self.readers)
+                .await?;
         rows.iter()
             .map(|row| {
-                Ok((row.try_get(0)?, Timestamp::from_micros(row.try_get(1)?), row.try_get(2)?, row.try_get(3)?))
+                Ok((
+                    row.try_get(0)?,
+                    Timestamp::from_micros(row.try_get(1)?),
+                    row.try_get(2)?,
+                    row.try_get(3)?,
+                ))
             })
             .collect()
     }

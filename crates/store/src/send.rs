@@ -214,7 +214,13 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
-    pub async fn skip_message(&self, id: &str, reason: &str, trace: &str, emitted: &[Emitted]) -> Result<(), Error> {
+    pub async fn skip_message(
+        &self,
+        id: &str,
+        reason: &str,
+        trace: &str,
+        emitted: &[Emitted],
+    ) -> Result<(), Error> {
         let mut writer = self.write().await;
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
         skip(transaction.acquire().await?, id, reason, trace, emitted).await?;
@@ -313,27 +319,27 @@ impl Store {
         let mut writer = self.write().await;
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
         let connection = transaction.acquire().await?;
-        sqlx::query("INSERT INTO message_event (message, name, at, detail, actor) VALUES ($1, $2, $3, $4, $5)")
-            .bind(id)
-            .bind(name)
-            .bind(at.micros())
-            .bind(detail)
-            .bind(actor)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "INSERT INTO message_event (message, name, at, detail, actor) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(id)
+        .bind(name)
+        .bind(at.micros())
+        .bind(detail)
+        .bind(actor)
+        .execute(&mut *connection)
+        .await?;
         let first = match (name, actor) {
-            ("Email Opened", "person") => Some("UPDATE message SET opened_at = coalesce(opened_at, $2) WHERE id = $1"),
+            ("Email Opened", "person") => {
+                Some("UPDATE message SET opened_at = coalesce(opened_at, $2) WHERE id = $1")
+            }
             ("Email Link Clicked", "person") => {
                 Some("UPDATE message SET clicked_at = coalesce(clicked_at, $2) WHERE id = $1")
             }
             _ => None,
         };
         if let Some(first) = first {
-            sqlx::query(first)
-                .bind(id)
-                .bind(at.micros())
-                .execute(&mut *connection)
-                .await?;
+            sqlx::query(first).bind(id).bind(at.micros()).execute(&mut *connection).await?;
         }
         put_emitted(connection, emitted).await?;
         transaction.commit().await?;
@@ -345,7 +351,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn message(&self, id: &str) -> Result<Option<MessageRow>, Error> {
-        let row = sqlx::query(select_message!("WHERE id = $1")).bind(id).fetch_optional(&self.readers).await?;
+        let row =
+            sqlx::query(select_message!("WHERE id = $1")).bind(id).fetch_optional(&self.readers).await?;
         row.as_ref().map(message_row).transpose()
     }
 
@@ -385,8 +392,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn raw_message(&self, id: &str) -> Result<Option<Vec<u8>>, Error> {
-        let raw: Option<Option<Vec<u8>>> =
-            sqlx::query_scalar("SELECT raw FROM message WHERE id = $1").bind(id).fetch_optional(&self.readers).await?;
+        let raw: Option<Option<Vec<u8>>> = sqlx::query_scalar("SELECT raw FROM message WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await?;
         Ok(raw.flatten())
     }
 }

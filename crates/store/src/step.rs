@@ -39,8 +39,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn max_profile_id(&self) -> Result<i64, Error> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM profile").fetch_one(&self.readers).await?;
-        let merged: Option<i64> = sqlx::query_scalar("SELECT max(source) FROM merge").fetch_one(&self.readers).await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT max(id) FROM profile").fetch_one(&self.readers).await?;
+        let merged: Option<i64> =
+            sqlx::query_scalar("SELECT max(source) FROM merge").fetch_one(&self.readers).await?;
         Ok(found.unwrap_or(0).max(merged.unwrap_or(0)))
     }
 
@@ -92,13 +94,12 @@ impl Store {
         after: ProfileId,
         limit: i64,
     ) -> Result<Vec<ProfileRow>, Error> {
-        let rows =
-            sqlx::query(select_profile!("WHERE id > $1 AND workspace = $2 ORDER BY id LIMIT $3"))
-                .bind(after.0)
-                .bind(workspace.0)
-                .bind(limit)
-                .fetch_all(&self.readers)
-                .await?;
+        let rows = sqlx::query(select_profile!("WHERE id > $1 AND workspace = $2 ORDER BY id LIMIT $3"))
+            .bind(after.0)
+            .bind(workspace.0)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter().map(profile_row).collect()
     }
 
@@ -106,7 +107,11 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
-    pub async fn due_profiles(&self, now: Timestamp, limit: i64) -> Result<Vec<(WorkspaceId, ProfileId)>, Error> {
+    pub async fn due_profiles(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(WorkspaceId, ProfileId)>, Error> {
         let rows = sqlx::query(
             "SELECT workspace, id FROM profile WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2",
         )
@@ -122,9 +127,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn next_due_at(&self) -> Result<Option<Timestamp>, Error> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT min(due_at) FROM profile WHERE due_at IS NOT NULL")
-            .fetch_one(&self.readers)
-            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT min(due_at) FROM profile WHERE due_at IS NOT NULL")
+                .fetch_one(&self.readers)
+                .await?;
         Ok(found.map(Timestamp::from_micros))
     }
 
@@ -260,8 +266,11 @@ async fn put_identifiers(connection: &mut SqliteConnection, commit: &StepCommit)
     if commit.identifiers.is_empty() {
         return Ok(());
     }
-    let rows: BTreeMap<_, _> =
-        commit.identifiers.iter().map(|row| ((row.workspace.0, row.kind as u8, &row.value), row.profile.0)).collect();
+    let rows: BTreeMap<_, _> = commit
+        .identifiers
+        .iter()
+        .map(|row| ((row.workspace.0, row.kind as u8, &row.value), row.profile.0))
+        .collect();
     let list: Vec<Value> = rows.into_iter().map(|((w, k, v), p)| json!([w, k, v, p])).collect();
     sqlx::query(
         "INSERT INTO identifier (workspace, kind, value, profile) \

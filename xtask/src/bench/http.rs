@@ -41,7 +41,8 @@ impl Connection {
 
     /// Gets a path with an API key.
     pub fn get_as(&mut self, path: &str, key: &str) -> Result<u16> {
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {key}\r\n\r\n", self.host);
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {key}\r\n\r\n", self.host);
         self.stream.get_mut().write_all(head.as_bytes())?;
         self.answer()
     }

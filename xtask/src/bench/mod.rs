@@ -98,7 +98,8 @@ fn show(what: &str, rounds: &[Round]) {
 }
 
 fn send_round(server: &Server, round: usize, valid: bool) -> Result<Round> {
-    let bodies: Vec<String> = (0..REQUESTS).map(|request| body(round, request, BATCH_EVENTS, valid)).collect();
+    let bodies: Vec<String> =
+        (0..REQUESTS).map(|request| body(round, request, BATCH_EVENTS, valid)).collect();
     let cpu = server.cpu_s()?;
     let timer = server::Timer::start();
     std::thread::scope(|scope| -> Result<()> {

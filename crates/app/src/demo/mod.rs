@@ -44,7 +44,8 @@ pub async fn prepare(platform: &Platform, plan: &Plan) -> Result<Vec<Item>> {
     if platform.definition(WORKSPACE, DefinitionKind::Journey, "abandoned-cart").await?.is_some() {
         return Ok(items);
     }
-    let rows: Vec<(String, Value)> = items.iter().map(|item| (item.id.clone(), shop::row(item, &base))).collect();
+    let rows: Vec<(String, Value)> =
+        items.iter().map(|item| (item.id.clone(), shop::row(item, &base))).collect();
     platform.put_items(WORKSPACE, "products", rows).await?;
     let pictures = items.iter().map(|item| (format!("{}.svg", item.id), item.svg.clone())).collect();
     platform.put_pictures(WORKSPACE, pictures).await?;
@@ -128,7 +129,11 @@ async fn traffic(platform: &Platform, plan: &Plan, items: &[Item], stop: &Atomic
             identify["messageId"] = json!(format!("demo-{}-live-{number}-identify", plan.seed));
             identify["timestamp"] = json!(now);
             waiting.push((now, identify));
-            let calls = if random.chance(0.3) { visit.abandoned(number, now) } else { visit.calls(number, now, true) };
+            let calls = if random.chance(0.3) {
+                visit.abandoned(number, now)
+            } else {
+                visit.calls(number, now, true)
+            };
             for call in calls {
                 let at = call["timestamp"].as_str().and_then(Timestamp::parse).unwrap_or(now);
                 waiting.push((at, call));

@@ -8,8 +8,8 @@ use super::random::Random;
 use super::shop::{self, Item};
 
 const PLANTS: &[&str] = &[
-    "Alder", "Basil", "Cedar", "Clover", "Fennel", "Hazel", "Heather", "Iris", "Juniper", "Laurel", "Linden", "Maple",
-    "Olive", "Poppy", "Rowan", "Sage", "Sorrel", "Tansy", "Willow", "Yarrow",
+    "Alder", "Basil", "Cedar", "Clover", "Fennel", "Hazel", "Heather", "Iris", "Juniper", "Laurel", "Linden",
+    "Maple", "Olive", "Poppy", "Rowan", "Sage", "Sorrel", "Tansy", "Willow", "Yarrow",
 ];
 const CITIES: &[(&str, &str, &str)] = &[
     ("Berlin", "DE", "Europe/Berlin"),
@@ -97,7 +97,8 @@ pub struct Visit<'a> {
 impl Visit<'_> {
     /// The calls of visit number `visit`, oldest first. Times spread over some minutes, or seconds when `quick`.
     pub fn calls(&self, visit: u64, start: Timestamp, quick: bool) -> Vec<Value> {
-        let mut random = Random::new(self.seed ^ 0xA11CE, ((self.shopper.number as u64) << 24) | (visit & 0xFF_FFFF));
+        let mut random =
+            Random::new(self.seed ^ 0xA11CE, ((self.shopper.number as u64) << 24) | (visit & 0xFF_FFFF));
         let step = if quick { 2 * SECOND } else { MINUTE };
         let mut out = Vec::new();
         let mut at = start;

@@ -21,11 +21,29 @@ pub struct Item {
 
 const SHELVES: &[(&str, &[&str], f64, f64, &str)] = &[
     ("Shoes", &["Runner", "Trail shoe", "Sneaker", "Boot", "Sandal"], 39.0, 149.0, "#2f6f8f"),
-    ("Fitness", &["Kettlebell", "Yoga mat", "Resistance band", "Foam roller", "Skipping rope"], 9.0, 89.0, "#3d7a4a"),
-    ("Kitchen", &["Teapot", "Cutting board", "Cast-iron pan", "Mixing bowl", "Coffee grinder"], 15.0, 129.0, "#a5602b"),
+    (
+        "Fitness",
+        &["Kettlebell", "Yoga mat", "Resistance band", "Foam roller", "Skipping rope"],
+        9.0,
+        89.0,
+        "#3d7a4a",
+    ),
+    (
+        "Kitchen",
+        &["Teapot", "Cutting board", "Cast-iron pan", "Mixing bowl", "Coffee grinder"],
+        15.0,
+        129.0,
+        "#a5602b",
+    ),
     ("Outdoor", &["Backpack", "Head torch", "Flask", "Camp chair", "Rain jacket"], 19.0, 189.0, "#5b6b2f"),
     ("Books", &["Field guide", "Cookbook", "Atlas", "Notebook", "Sketchbook"], 8.0, 45.0, "#6a4c8c"),
-    ("Luxury", &["Cashmere scarf", "Leather bag", "Silk shirt", "Watch stand", "Crystal vase"], 120.0, 480.0, "#8c2f4b"),
+    (
+        "Luxury",
+        &["Cashmere scarf", "Leather bag", "Silk shirt", "Watch stand", "Crystal vase"],
+        120.0,
+        480.0,
+        "#8c2f4b",
+    ),
 ];
 const STYLES: &[&str] = &["Amber", "Birch", "Cobalt", "Dune", "Ember", "Fern", "Granite", "Harbour"];
 

@@ -53,7 +53,14 @@ impl Converter {
             Some(name) => jiff::tz::TimeZone::get(name)?,
             None => jiff::tz::TimeZone::UTC,
         };
-        Ok(Converter { compiled, zone, open: HashMap::new(), order: VecDeque::new(), identified: HashSet::new(), ready: Vec::new() })
+        Ok(Converter {
+            compiled,
+            zone,
+            open: HashMap::new(),
+            order: VecDeque::new(),
+            identified: HashSet::new(),
+            ready: Vec::new(),
+        })
     }
 
     /// The column separator the mapping names.
@@ -136,12 +143,14 @@ impl Converter {
             }
         }
         if let Some(column) = &rule.timestamp {
-            let value = first.get(column).map(text_of).ok_or_else(|| format!("the column '{column}' is empty"))?;
+            let value =
+                first.get(column).map(text_of).ok_or_else(|| format!("the column '{column}' is empty"))?;
             call["timestamp"] = json!(self.instant(&value)?);
         }
         let mut properties = values(&rule.properties, first, lines);
         if let Some(list) = &rule.lines {
-            let items = lines.iter().map(|line| Value::Object(values(&list.item, line, std::slice::from_ref(line))));
+            let items =
+                lines.iter().map(|line| Value::Object(values(&list.item, line, std::slice::from_ref(line))));
             properties.insert(list.into.clone(), Value::Array(items.collect()));
         }
         if rule.call == "identify" {
@@ -156,7 +165,9 @@ impl Converter {
     fn queue(&mut self, call: Value, traits: Map) {
         if !traits.is_empty() {
             let traits = Value::Object(traits);
-            let digest = xxhash_rust::xxh3::xxh3_64(format!("{}{}{traits}", call["userId"], call["anonymousId"]).as_bytes());
+            let digest = xxhash_rust::xxh3::xxh3_64(
+                format!("{}{}{traits}", call["userId"], call["anonymousId"]).as_bytes(),
+            );
             if self.identified.len() < IDENTIFIED_MAX && self.identified.insert(digest) {
                 let mut identify = json!({
                     "type": "identify", "messageId": format!("import-traits-{digest:016x}"), "traits": traits,

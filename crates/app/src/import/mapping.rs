@@ -127,7 +127,9 @@ pub fn compile(text: &str) -> Result<Compiled> {
             })
             .transpose()
     };
-    let when = mapping.event.iter().enumerate().map(|(n, r)| parse(&r.when, n, "when")).collect::<Result<_>>()?;
-    let keep = mapping.event.iter().enumerate().map(|(n, r)| parse(&r.keep, n, "keep")).collect::<Result<_>>()?;
+    let when =
+        mapping.event.iter().enumerate().map(|(n, r)| parse(&r.when, n, "when")).collect::<Result<_>>()?;
+    let keep =
+        mapping.event.iter().enumerate().map(|(n, r)| parse(&r.keep, n, "keep")).collect::<Result<_>>()?;
     Ok(Compiled { mapping, when, keep })
 }

@@ -61,7 +61,8 @@ struct Rejected {
 impl Rejected {
     fn write(&mut self, line: u64, reason: &str, row: &Value) -> Result<()> {
         if self.file.is_none() {
-            let file = File::create(&self.path).with_context(|| format!("cannot write {}", self.path.display()))?;
+            let file =
+                File::create(&self.path).with_context(|| format!("cannot write {}", self.path.display()))?;
             self.file = Some(BufWriter::new(file));
         }
         self.count += 1;
@@ -84,7 +85,8 @@ pub async fn events(platform: &Platform, workspace: WorkspaceId, job: &Job) -> R
         .with_context(|| format!("say --format: the name {} does not tell it", job.file.display()))?;
     let mut converter = match &job.map {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             Some(Converter::new(mapping::compile(&text).with_context(|| path.display().to_string())?)?)
         }
         None => None,
@@ -94,7 +96,8 @@ pub async fn events(platform: &Platform, workspace: WorkspaceId, job: &Job) -> R
     let on_read = bar.clone();
     let rows: Box<dyn Iterator<Item = (u64, rows::Row)>> = if format == Format::Parquet {
         bar.set_length(0);
-        let rows = lake::read_parquet(&job.file).with_context(|| format!("cannot read {}", job.file.display()))?;
+        let rows =
+            lake::read_parquet(&job.file).with_context(|| format!("cannot read {}", job.file.display()))?;
         Box::new((1..).zip(rows.map(|row| row.map_err(|error| error.to_string()))))
     } else {
         rows::open(&job.file, format, delimiter, move |bytes| on_read.inc(bytes))?
@@ -145,7 +148,8 @@ pub async fn events(platform: &Platform, workspace: WorkspaceId, job: &Job) -> R
 /// # Errors
 /// When the file cannot be read or the store refuses.
 pub async fn catalog(platform: &Platform, workspace: WorkspaceId, job: &Job) -> Result<Report> {
-    let format = job.format.or_else(|| Format::of(&job.file)).context("say --format: the name does not tell it")?;
+    let format =
+        job.format.or_else(|| Format::of(&job.file)).context("say --format: the name does not tell it")?;
     let mut report = Report::default();
     let mut rejected = Rejected { path: rejected_path(&job.file), file: None, count: 0 };
     let mut items = Vec::new();

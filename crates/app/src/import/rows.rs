@@ -75,7 +75,8 @@ pub fn open(
 }
 
 fn csv_rows(reader: Box<dyn Read>, delimiter: Option<char>) -> Result<Box<dyn Iterator<Item = (u64, Row)>>> {
-    let delimiter = delimiter.map_or(Ok(b','), u8::try_from).context("the delimiter must be one ASCII character")?;
+    let delimiter =
+        delimiter.map_or(Ok(b','), u8::try_from).context("the delimiter must be one ASCII character")?;
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(false).from_reader(reader);
     let headers: Vec<String> = reader
         .byte_headers()
@@ -128,7 +129,10 @@ impl<R: Read> Iterator for Lines<R> {
                 Ok(0) => return None,
                 Ok(_) if line.len() > ROW_BYTES_MAX => {
                     skip_line(&mut self.reader);
-                    return Some((self.number, Err(format!("the line is longer than {ROW_BYTES_MAX} bytes"))));
+                    return Some((
+                        self.number,
+                        Err(format!("the line is longer than {ROW_BYTES_MAX} bytes")),
+                    ));
                 }
                 Ok(_) if line.iter().all(u8::is_ascii_whitespace) => continue,
                 Ok(_) => return Some((self.number, parse_line(&line))),
