@@ -3,6 +3,8 @@
 //!
 //! Ignored by default: it needs the built binaries. `.ci/run` builds them and runs it.
 
+#![expect(clippy::unwrap_used, reason = "a test harness")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -233,11 +235,13 @@ fn no_acknowledged_event_is_lost_or_doubled_and_no_mail_is_lost_or_sent_twice() 
 
 fn check_events(url: &str, ledger: &Ledger) {
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for sender in 0..SENDERS {
+    // An answer has a limit of rows: each place within a request is asked for by itself.
+    let places = (0..20).map(|place| place.to_string()).chain(["i".to_owned()]);
+    for place in places {
         let sql = format!(
-            "SELECT message_id, count(*) AS n FROM events WHERE message_id LIKE 'k-{sender}-%' GROUP BY message_id"
+            "SELECT message_id, count(*) AS n FROM events WHERE message_id LIKE 'k-%-{place}' GROUP BY message_id"
         );
-        let answer = post(&format!("{url}/api/query"), &json!({"sql": sql, "limit": 1_000_000})).unwrap();
+        let answer = post(&format!("{url}/api/query"), &json!({"sql": sql})).unwrap();
         assert_eq!(answer["truncated"], false, "the answer must be whole to be compared");
         for row in answer["rows"].as_array().unwrap() {
             seen.insert(row[0].as_str().unwrap().to_owned(), row[1].as_u64().unwrap());

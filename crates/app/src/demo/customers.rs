@@ -42,10 +42,10 @@ pub async fn run(platform: Arc<Platform>, seed: u64, stop: Arc<AtomicBool>) -> R
                 if let Some(token) = token(&html, "/t/c/") {
                     platform.clicked(token, hint()).await?;
                 }
-            } else if random.chance(0.04) {
-                if let Some(token) = token(&html, "/u/") {
-                    platform.unsubscribe(token, "link").await?;
-                }
+            } else if random.chance(0.04)
+                && let Some(token) = token(&html, "/u/")
+            {
+                platform.unsubscribe(token, "link").await?;
             }
         }
         if seen.len() > 50_000 {

@@ -125,7 +125,7 @@ impl Visit<'_> {
         };
         push(None, json!({"url": format!("{}/demo", self.base), "path": "/demo", "title": "Shop"}), &mut at);
         let mut cart: Vec<(&Item, u32)> = Vec::new();
-        for _ in 0..1 + random.below(4) {
+        for _ in 0..=random.below(4) {
             let item = self.choose(&mut random);
             push(Some("Product Viewed"), shop::row(item, self.base), &mut at);
             if random.chance(0.35) {
