@@ -261,7 +261,7 @@ fn check_mails(mails: &Path, ledger: &Ledger, overview: &Value, rounds: u64) {
     let mut sent: BTreeMap<String, u64> = BTreeMap::new();
     for line in text.lines() {
         let mail: Value = serde_json::from_str(line).unwrap();
-        let to = mail["to"].as_array().and_then(|to| to.first()).or(Some(&mail["to"])).unwrap();
+        let to = mail["to"].as_array().and_then(|to| to.first()).unwrap_or(&mail["to"]);
         *sent.entry(to.as_str().unwrap().to_owned()).or_default() += 1;
     }
     let twice: Vec<_> = sent.iter().filter(|(_, n)| **n > 1).take(5).collect();

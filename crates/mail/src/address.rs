@@ -24,7 +24,7 @@ pub(crate) fn is_hostile(c: char) -> bool {
 /// # Errors
 /// `Invalid` for what is no address, or would leave its header.
 pub fn normalise_address(text: &str) -> Result<String, Error> {
-    let text = text.trim();
+    let text = text.trim_matches(' ');
     let refuse = |why: &str| Err(Error::Invalid(format!("'{}' is no address: {why}", text.escape_debug())));
     if text.len() > ADDRESS_BYTES_MAX {
         return refuse("it is too long");
