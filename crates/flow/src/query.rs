@@ -17,13 +17,27 @@ impl Platform {
     /// # Errors
     /// `Invalid` for SQL that is not read-only or names what is not there; `Limited` at its limits.
     pub async fn query(&self, workspace: WorkspaceId, sql: &str) -> Result<lake::Answer, Error> {
+        let names = lake::table_names_in(sql)?;
+        self.lake_caught_up().await;
         let mut tables = Vec::new();
-        for name in lake::table_names_in(sql)? {
+        for name in names {
             if let Some(table) = self.table(workspace, &name).await? {
                 tables.push(table);
             }
         }
         Ok(self.lake.query(workspace.0, sql, tables, &lake::QueryLimits::default()).await?)
+    }
+
+    /// Waits until the lake has what has been stepped: an answer shows the last second, also right after a restart,
+    /// when the lake reads its tail from the log again. Gives up after a while; the answer is then older, not wrong.
+    pub(crate) async fn lake_caught_up(&self) {
+        let wanted = self.stepped.load(std::sync::atomic::Ordering::Acquire);
+        for _ in 0..1_000 {
+            if self.lake.position() >= wanted {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 
     /// The tables and their columns: (table, column, type).

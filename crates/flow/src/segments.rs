@@ -164,6 +164,7 @@ impl Platform {
         if needs.is_empty() {
             return Ok(preview);
         }
+        self.lake_caught_up().await;
         let lake = self.lake.clone();
         tokio::task::spawn_blocking(move || {
             let names: Vec<String> = needs.iter().map(|need| need.event.clone()).collect();
