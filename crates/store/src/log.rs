@@ -77,7 +77,8 @@ pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(std::time::Duration::from_secs(30))
         .pragma("cache_size", "-65536")
-        .pragma("mmap_size", "268435456")
+        // No memory map: a failing disk must be an error, not a signal.
+        .pragma("mmap_size", "0")
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .disable_statement_logging()

@@ -245,7 +245,7 @@ impl Store {
         let mut writer = self.write().await;
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
         let connection = transaction.acquire().await?;
-        sqlx::query(
+        let done = sqlx::query(
             "UPDATE message SET state = $2, reason = $3, trace = $5, due_at = coalesce($6, due_at), \
              sent_at = CASE WHEN $2 = 'accepted' THEN $4 ELSE sent_at END WHERE id = $1 AND state = 'intent'",
         )
@@ -257,7 +257,10 @@ impl Store {
         .bind(due_at.map(Timestamp::micros))
         .execute(&mut *connection)
         .await?;
-        put_emitted(connection, emitted).await?;
+        // An answer to what is no open intent says nothing.
+        if done.rows_affected() == 1 {
+            put_emitted(connection, emitted).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
