@@ -5,10 +5,8 @@ use model::Kind;
 /// An error of the log or the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another process holds the data directory.
-    #[error(
-        "the data directory {0} is in use by another process: stop that one first, or choose another directory"
-    )]
+    /// Another process holds the data directory or the database.
+    #[error("{0} is in use by another process: stop that one first, or choose another place")]
     Locked(String),
     /// The consumed position is not the expected one: somebody else stepped.
     #[error("the position of '{consumer}' is {found}, expected {expected}: another worker has moved it")]
@@ -23,6 +21,9 @@ pub enum Error {
     /// No such row.
     #[error("{0}")]
     Missing(String),
+    /// An idempotency key came again with another body.
+    #[error("the idempotency key '{0}' was used before with another body")]
+    Reused(String),
     /// Too much is waiting to be stored.
     #[error("too many events wait to be stored; try again in {retry_after_s} s")]
     Full {
@@ -41,7 +42,7 @@ impl Error {
     /// What it asks of the caller.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Locked(_) | Error::Moved { .. } => Kind::Conflict,
+            Error::Locked(_) | Error::Moved { .. } | Error::Reused(_) => Kind::Conflict,
             Error::Missing(_) => Kind::Missing,
             Error::Full { .. } => Kind::Limited,
             Error::Unavailable(_) => Kind::Unavailable,

@@ -1,17 +1,21 @@
-//! The log and the present state, durable: SQLite under the data directory.
+//! The log and the present state, durable: SQLite under the data directory, or PostgreSQL.
 //!
 //! The only crate that knows SQL databases. It stores rows and bytes; what they mean is its callers' affair.
 
+mod count;
+mod definition;
 mod error;
 mod log;
 mod open;
 mod read;
 mod row;
 mod send;
+mod setup;
+mod sql;
 mod step;
 
 pub use error::Error;
 pub use log::{Append, Log, Outcome};
-pub use open::{DirectoryLock, Store};
+pub use open::{DirectoryLock, Location, Store};
 pub use row::*;
 pub use send::{Gate, GateFacts, GateVerdict, OptOut};

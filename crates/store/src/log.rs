@@ -1,20 +1,21 @@
-//! The embedded log: accepted events in order, durable before the answer, each message id once for ever.
+//! The log: accepted events in order, durable before the answer, each message id once for ever.
 //!
 //! Requests that wait are committed together. One row of `batch` holds all payloads of a commit; `seen` holds a 128-bit
 //! hash of (workspace, message id) for every event ever accepted, written in the same transaction.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::fmt::Write as _;
 
 use model::{Position, WorkspaceId};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use serde_json::{Value, json};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{mpsc, oneshot, watch};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::Error;
+use crate::open::{Location, connect, open};
+use crate::sql::{List, Pool, Session, query};
 
 /// Calls that may wait for a commit.
 const QUEUE_MAX: usize = 1_024;
@@ -55,7 +56,7 @@ struct Request {
 pub struct Log {
     queue: mpsc::Sender<Request>,
     head: watch::Receiver<i64>,
-    readers: SqlitePool,
+    readers: Pool,
 }
 
 const SCHEMA: &str = "
@@ -69,37 +70,18 @@ CREATE TABLE IF NOT EXISTS head (one INTEGER PRIMARY KEY CHECK (one = 1), positi
 INSERT INTO head (one, position) VALUES (1, 0) ON CONFLICT DO NOTHING;
 ";
 
-pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(std::time::Duration::from_secs(30))
-        .pragma("cache_size", "-65536")
-        // No memory map: a failing disk must be an error, not a signal.
-        .pragma("mmap_size", "0")
-        .pragma("temp_store", "memory")
-        .statement_cache_capacity(256)
-        .disable_statement_logging()
-}
-
 impl Log {
-    /// Opens or creates `log.db` in `dir`.
+    /// Opens or creates the log.
     ///
     /// # Errors
-    /// `Unavailable` when the file cannot be opened, `Corrupt` when it is not a log.
-    pub async fn open(dir: &Path) -> Result<Log, Error> {
-        let options = options(&dir.join("log.db"));
-        let mut writer = SqliteConnection::connect_with(&options).await?;
-        sqlx::raw_sql(SCHEMA).execute(&mut writer).await?;
-        let position: i64 = sqlx::query_scalar("SELECT position FROM head").fetch_one(&mut writer).await?;
-        let readers =
-            SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
+    /// `Unavailable` when it cannot be opened, `Corrupt` when it is not a log, `Locked` when another process writes it.
+    pub async fn open(location: &Location) -> Result<Log, Error> {
+        let mut opened = open(location, "log", 4, SCHEMA).await?;
+        let position: i64 = query("SELECT position FROM head").scalar(&mut opened.session).await?;
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let (head_sender, head) = watch::channel(position);
-        tokio::spawn(write(writer, requests, head_sender));
-        Ok(Log { queue, head, readers })
+        tokio::spawn(run(opened.session, opened.address, requests, head_sender));
+        Ok(Log { queue, head, readers: opened.readers })
     }
 
     /// Appends events; durable when it returns. The answers are in the order of `appends`.
@@ -135,23 +117,24 @@ impl Log {
         let mut out = Vec::new();
         let mut next = from.0.max(1);
         while out.len() < events_max {
-            let row = sqlx::query(
+            let row = query(
                 "SELECT first, count, checksum, payload FROM batch WHERE first <= $1 ORDER BY first DESC LIMIT 1",
             )
             .bind(next)
             .fetch_optional(&self.readers)
             .await?;
             let Some(row) = row else { break };
-            let (first, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let (first, count): (i64, i64) = (row.get(0)?, row.get(1)?);
             if next >= first + count {
                 break;
             }
-            let payload: &[u8] = row.try_get(3)?;
-            if xxh3_64(payload) as i64 != row.try_get::<i64, _>(2)? {
+            let payload: Vec<u8> = row.get(3)?;
+            if checksum(first, count, &payload) != row.get::<i64>(2)? {
                 return Err(Error::Corrupt(format!(
                     "the log's record at position {first}: its checksum does not hold"
                 )));
             }
+            let payload = payload.as_slice();
             for (position, bytes) in (first..).zip(Records(payload)) {
                 if position >= next && out.len() < events_max {
                     out.push((Position(position), bytes.to_vec()));
@@ -162,15 +145,19 @@ impl Log {
         Ok(out)
     }
 
-    /// Removes whole records before `to`; their message ids stay known.
+    /// The position of the oldest event that is still there; 1 when nothing was ever removed.
     ///
     /// # Errors
     /// `Unavailable` when the log does not answer.
     pub async fn oldest(&self) -> Result<Position, Error> {
-        let first: Option<i64> =
-            sqlx::query_scalar("SELECT min(first) FROM batch").fetch_one(&self.readers).await?;
+        let first: Option<i64> = query("SELECT min(first) FROM batch").scalar(&self.readers).await?;
         Ok(Position(first.unwrap_or(1)))
     }
+}
+
+/// Over everything that a damaged row could get wrong: place, number and bytes.
+fn checksum(first: i64, count: i64, payload: &[u8]) -> i64 {
+    xxh3_64_with_seed(payload, (first as u64).rotate_left(20) ^ count as u64) as i64
 }
 
 /// Length-prefixed records.
@@ -188,8 +175,9 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-async fn write(
-    mut connection: SqliteConnection,
+async fn run(
+    mut session: Session,
+    address: Option<PgConnectOptions>,
     mut requests: mpsc::Receiver<Request>,
     head: watch::Sender<i64>,
 ) {
@@ -202,7 +190,10 @@ async fn write(
             waiting.push(more);
         }
         let appends: Vec<&Append> = waiting.iter().flat_map(|request| &request.appends).collect();
-        let result = commit(&mut connection, &appends).await;
+        let result = match alive(&mut session, address.as_ref()).await {
+            Ok(()) => commit(&mut session, &appends).await,
+            Err(error) => Err(error),
+        };
         match result {
             Ok((outcomes, position)) => {
                 head.send_if_modified(|head| std::mem::replace(head, position) != position);
@@ -224,45 +215,71 @@ async fn write(
     }
 }
 
-fn key(append: &Append) -> (i64, i64) {
+/// Connects again where the connection broke.
+async fn alive(session: &mut Session, address: Option<&PgConnectOptions>) -> Result<(), Error> {
+    if let (Session::Postgres(one), Some(address)) = (&mut *session, address)
+        && one.ping().await.is_err()
+    {
+        tracing::warn!("the connection to the log broke; connecting again");
+        *session = connect(address, "log").await?;
+    }
+    Ok(())
+}
+
+type Key = (i64, i64);
+
+fn key(append: &Append) -> Key {
     let hash = xxh3_128_with_seed(append.message_id.as_bytes(), append.workspace.0 as u64);
     ((hash >> 64) as i64, hash as i64)
 }
 
-async fn commit(
-    connection: &mut SqliteConnection,
-    appends: &[&Append],
-) -> Result<(Vec<Outcome>, i64), Error> {
+async fn commit(session: &mut Session, appends: &[&Append]) -> Result<(Vec<Outcome>, i64), Error> {
+    let keys: Vec<Key> = appends.iter().map(|append| key(append)).collect();
     // Within the commit the first of equal ids counts.
-    let mut first: HashMap<(i64, i64), usize> = HashMap::with_capacity(appends.len());
-    let mut json = String::with_capacity(appends.len() * 64);
-    json.push('[');
-    for (number, append) in appends.iter().enumerate() {
-        let key = key(append);
-        if let std::collections::hash_map::Entry::Vacant(entry) = first.entry(key) {
-            entry.insert(number);
-            if json.len() > 1 {
-                json.push(',');
-            }
-            json.push_str(&format!("[{},{},{}]", key.0, key.1, append.body_hash as i64));
-        }
+    let mut first: HashMap<Key, usize> = HashMap::with_capacity(appends.len());
+    for (number, key) in keys.iter().enumerate() {
+        first.entry(*key).or_insert(number);
     }
-    json.push(']');
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let fresh = sqlx::query(
-        "INSERT INTO seen (high, low, body) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE true \
+    let mut list = String::with_capacity(first.len() * 64);
+    for (key, number) in &first {
+        let comma = if list.is_empty() { '[' } else { ',' };
+        let _ = write!(list, "{comma}[{},{},{}]", key.0, key.1, appends[*number].body_hash as i64);
+    }
+    list.push_str(if list.is_empty() { "[]" } else { "]" });
+    let mut transaction = session.begin().await?;
+    let fresh = query(
+        "INSERT INTO seen (high, low, body) SELECT j.int(0), j.int(1), j.int(2) FROM list($1) AS j WHERE true \
          ON CONFLICT DO NOTHING RETURNING high, low",
     )
-    .bind(&json)
-    .fetch_all(&mut *transaction)
+    .bind(List(list))
+    .fetch_all(&mut transaction)
     .await?;
     let mut is_fresh = vec![false; appends.len()];
     for row in &fresh {
-        if let Some(number) = first.get(&(row.try_get(0)?, row.try_get(1)?)) {
+        if let Some(number) = first.get(&(row.get(0)?, row.get(1)?)) {
             is_fresh[*number] = true;
         }
     }
-    let head: i64 = sqlx::query_scalar("SELECT position FROM head").fetch_one(&mut *transaction).await?;
+    // What each known id was first stored with: tells a retry from a conflict.
+    let known: Vec<Value> = first
+        .iter()
+        .filter(|(_, number)| !is_fresh[**number])
+        .map(|(key, _)| json!([key.0, key.1]))
+        .collect();
+    let mut bodies: HashMap<Key, i64> = HashMap::new();
+    if !known.is_empty() {
+        let rows = query(
+            "SELECT s.high, s.low, s.body FROM list($1) AS j CROSS JOIN seen AS s \
+             WHERE s.high = j.int(0) AND s.low = j.int(1)",
+        )
+        .bind(known)
+        .fetch_all(&mut transaction)
+        .await?;
+        for row in rows {
+            bodies.insert((row.get(0)?, row.get(1)?), row.get(2)?);
+        }
+    }
+    let head: i64 = query("SELECT position FROM head").scalar(&mut transaction).await?;
     let mut payload = Vec::with_capacity(appends.iter().map(|a| a.payload.len() + 4).sum());
     let mut outcomes = Vec::with_capacity(appends.len());
     let mut position = head;
@@ -273,29 +290,26 @@ async fn commit(
             payload.extend_from_slice(&append.payload);
             outcomes.push(Outcome::Accepted(Position(position)));
         } else {
-            let key = key(append);
-            let body = match first.get(&key) {
-                Some(winner) if is_fresh[*winner] => appends[*winner].body_hash as i64,
-                _ => {
-                    sqlx::query_scalar("SELECT body FROM seen WHERE high = $1 AND low = $2")
-                        .bind(key.0)
-                        .bind(key.1)
-                        .fetch_one(&mut *transaction)
-                        .await?
-                }
+            let winner = first.get(&keys[number]).filter(|winner| is_fresh[**winner]);
+            let body = match winner {
+                Some(winner) => appends[*winner].body_hash as i64,
+                None => *bodies
+                    .get(&keys[number])
+                    .ok_or_else(|| Error::Corrupt("a known message id without its row".to_owned()))?,
             };
             outcomes.push(Outcome::Duplicate { conflict: body != append.body_hash as i64 });
         }
     }
     if position > head {
-        sqlx::query("INSERT INTO batch (first, count, checksum, payload) VALUES ($1, $2, $3, $4)")
-            .bind(head + 1)
-            .bind(position - head)
-            .bind(xxh3_64(&payload) as i64)
-            .bind(&payload)
-            .execute(&mut *transaction)
+        let (first, count) = (head + 1, position - head);
+        query("INSERT INTO batch (first, count, checksum, payload) VALUES ($1, $2, $3, $4)")
+            .bind(first)
+            .bind(count)
+            .bind(checksum(first, count, &payload))
+            .bind(payload)
+            .execute(&mut transaction)
             .await?;
-        sqlx::query("UPDATE head SET position = $1").bind(position).execute(&mut *transaction).await?;
+        query("UPDATE head SET position = $1").bind(position).execute(&mut transaction).await?;
     }
     transaction.commit().await?;
     Ok((outcomes, position))

@@ -213,6 +213,33 @@ pub struct ConsentRow {
     pub source: String,
 }
 
+/// A call under an idempotency key, and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The key.
+    pub key: String,
+    /// A hash of the body.
+    pub body: u64,
+    /// The status that was answered.
+    pub status: u16,
+    /// The answer. JSON.
+    pub answer: String,
+}
+
+/// An address that must not be written to.
+#[derive(Clone, Debug, Serialize)]
+pub struct SuppressionRow {
+    /// The address, keyed by the caller.
+    #[serde(skip)]
+    pub address: String,
+    /// Enough of it to recognise, such as `a…@example.com`.
+    pub hint: String,
+    /// hard_bounce, complaint, manual, import, erased.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 /// A version of a definition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DefinitionRow {

@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS consent (
   source TEXT NOT NULL, PRIMARY KEY (workspace, profile, topic)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS suppression (
-  workspace INTEGER NOT NULL, address TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
+  workspace INTEGER NOT NULL, address TEXT NOT NULL, hint TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
   PRIMARY KEY (workspace, address)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry (

@@ -1,10 +1,10 @@
 //! Messages on their way: planned, judged at the gate, handed over, answered. Opt-outs.
 
 use model::{ProfileId, Timestamp, WorkspaceId};
-use sqlx::{Acquire, Connection, Row, SqliteConnection};
 
-use crate::row::{Emitted, MessageRow, NewMessage};
-use crate::step::put_emitted;
+use crate::row::{Emitted, MessageRow, NewMessage, Remembered};
+use crate::sql::{Row, Transaction, query};
+use crate::step::{put_emitted, put_messages};
 use crate::{Error, Store};
 
 /// What the gate knows about one message, read in its own transaction.
@@ -42,6 +42,8 @@ pub enum GateVerdict {
 pub struct Gate {
     /// The message.
     pub id: String,
+    /// The recipient's address as the suppression list knows it: keyed, never in clear.
+    pub address_key: String,
     /// Its subject as composed.
     pub subject: String,
     /// What was composed. JSON.
@@ -80,64 +82,33 @@ macro_rules! select_message {
     };
 }
 
-pub(crate) fn message_row(row: &sqlx::sqlite::SqliteRow) -> Result<MessageRow, Error> {
+pub(crate) fn message_row(row: &Row) -> Result<MessageRow, Error> {
     let instant = |at: Option<i64>| at.map(Timestamp::from_micros);
     Ok(MessageRow {
-        number: row.try_get(0)?,
-        id: row.try_get(1)?,
-        workspace: WorkspaceId(row.try_get(2)?),
-        profile: ProfileId(row.try_get(3)?),
-        kind: row.try_get(4)?,
-        topic: row.try_get(5)?,
-        journey: row.try_get(6)?,
-        entry: row.try_get(7)?,
-        node: row.try_get(8)?,
-        template: row.try_get(9)?,
-        recipient: row.try_get(10)?,
-        subject: row.try_get(11)?,
-        state: row.try_get(12)?,
-        reason: row.try_get(13)?,
-        attempt: row.try_get(14)?,
-        due_at: Timestamp::from_micros(row.try_get(15)?),
-        created_at: Timestamp::from_micros(row.try_get(16)?),
-        sent_at: instant(row.try_get(17)?),
-        opened_at: instant(row.try_get(18)?),
-        clicked_at: instant(row.try_get(19)?),
-        data: row.try_get(20)?,
-        trace: row.try_get(21)?,
-        content: row.try_get(22)?,
+        number: row.get(0)?,
+        id: row.get(1)?,
+        workspace: WorkspaceId(row.get(2)?),
+        profile: ProfileId(row.get(3)?),
+        kind: row.get(4)?,
+        topic: row.get(5)?,
+        journey: row.get(6)?,
+        entry: row.get(7)?,
+        node: row.get(8)?,
+        template: row.get(9)?,
+        recipient: row.get(10)?,
+        subject: row.get(11)?,
+        state: row.get(12)?,
+        reason: row.get(13)?,
+        attempt: row.get(14)?,
+        due_at: Timestamp::from_micros(row.get(15)?),
+        created_at: Timestamp::from_micros(row.get(16)?),
+        sent_at: instant(row.get(17)?),
+        opened_at: instant(row.get(18)?),
+        clicked_at: instant(row.get(19)?),
+        data: row.get(20)?,
+        trace: row.get(21)?,
+        content: row.get(22)?,
     })
-}
-
-/// Plans a message; a second one with the same send key is left out.
-pub(crate) async fn plan(connection: &mut SqliteConnection, message: &NewMessage) -> Result<bool, Error> {
-    let (journey, entry, node) = match &message.source {
-        Some((journey, entry, node)) => (Some(journey), Some(entry), Some(node)),
-        None => (None, None, None),
-    };
-    let done = sqlx::query(
-        "INSERT INTO message (id, send_key, workspace, profile, kind, topic, journey, entry, node, template, recipient, \
-         subject, state, attempt, due_at, created_at, data, trace) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 'planned', 0, $12, $13, $14, $15) ON CONFLICT DO NOTHING",
-    )
-    .bind(&message.id)
-    .bind(&message.send_key)
-    .bind(message.workspace.0)
-    .bind(message.profile.0)
-    .bind(&message.kind)
-    .bind(&message.topic)
-    .bind(journey)
-    .bind(entry)
-    .bind(node)
-    .bind(&message.template)
-    .bind(&message.recipient)
-    .bind(message.due_at.micros())
-    .bind(message.created_at.micros())
-    .bind(&message.data)
-    .bind(&message.trace)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
 }
 
 impl Store {
@@ -146,8 +117,72 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn plan_message(&self, message: &NewMessage) -> Result<bool, Error> {
-        let mut writer = self.write().await;
-        plan(&mut writer, message).await
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        let new = put_messages(&mut transaction, std::slice::from_ref(message)).await?;
+        transaction.commit().await?;
+        Ok(new == 1)
+    }
+
+    /// Plans messages under an idempotency key, in one transaction with the key: the first call has the effect and its
+    /// answer is kept, a replay gets that answer.
+    ///
+    /// # Errors
+    /// `Reused` when the key was used with another body.
+    pub async fn plan_once(
+        &self,
+        workspace: WorkspaceId,
+        call: &Remembered,
+        messages: &[NewMessage],
+        now: Timestamp,
+    ) -> Result<Remembered, Error> {
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        let new = query(
+            "INSERT INTO idempotency (workspace, key, body, status, answer, at) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(workspace.0)
+        .bind(&call.key)
+        .bind(call.body as i64)
+        .bind(i64::from(call.status))
+        .bind(&call.answer)
+        .bind(now.micros())
+        .execute(&mut transaction)
+        .await?;
+        if new == 0 {
+            drop(transaction);
+            drop(writer);
+            let first = self.remembered(workspace, &call.key).await?;
+            return match first {
+                Some(first) if first.body == call.body => Ok(first),
+                _ => Err(Error::Reused(call.key.clone())),
+            };
+        }
+        put_messages(&mut transaction, messages).await?;
+        transaction.commit().await?;
+        Ok(call.clone())
+    }
+
+    /// The first call under an idempotency key.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn remembered(&self, workspace: WorkspaceId, key: &str) -> Result<Option<Remembered>, Error> {
+        let row = query("SELECT body, status, answer FROM idempotency WHERE workspace = $1 AND key = $2")
+            .bind(workspace.0)
+            .bind(key)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|row| {
+            Ok(Remembered {
+                key: key.to_owned(),
+                body: row.get::<i64>(0)? as u64,
+                status: row.get::<i64>(1)? as u16,
+                answer: row.get(2)?,
+            })
+        })
+        .transpose()
     }
 
     /// Messages to send by `now`, the longest due first.
@@ -155,7 +190,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn due_messages(&self, now: Timestamp, limit: i64) -> Result<Vec<MessageRow>, Error> {
-        let rows = sqlx::query(select_message!(
+        let rows = query(select_message!(
             "WHERE state IN ('planned', 'deferred') AND due_at <= $1 ORDER BY due_at LIMIT $2"
         ))
         .bind(now.micros())
@@ -176,14 +211,13 @@ impl Store {
         judge: &(dyn Fn(&GateFacts) -> GateVerdict + Send + Sync),
         skipped: &(dyn Fn(&str) -> Vec<Emitted> + Send + Sync),
     ) -> Result<GateVerdict, Error> {
-        let mut writer = self.write().await;
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-        let connection = transaction.acquire().await?;
-        let facts = facts(connection, &gate.id).await?;
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        let facts = facts(&mut transaction, gate).await?;
         let verdict = judge(&facts);
         match &verdict {
             GateVerdict::Allow => {
-                sqlx::query(
+                query(
                     "UPDATE message SET state = 'intent', attempt = attempt + 1, subject = $2, content = $3, trace = $4, \
                      raw = $5, reason = NULL WHERE id = $1",
                 )
@@ -192,18 +226,18 @@ impl Store {
                 .bind(&gate.content)
                 .bind(&gate.trace)
                 .bind(&gate.raw)
-                .execute(&mut *connection)
+                .execute(&mut transaction)
                 .await?;
             }
             GateVerdict::Hold(until) => {
-                sqlx::query("UPDATE message SET due_at = $2 WHERE id = $1")
+                query("UPDATE message SET due_at = $2 WHERE id = $1")
                     .bind(&gate.id)
                     .bind(until.micros())
-                    .execute(&mut *connection)
+                    .execute(&mut transaction)
                     .await?;
             }
             GateVerdict::Skip(reason) => {
-                skip(connection, &gate.id, reason, &gate.trace, &skipped(reason)).await?;
+                skip(&mut transaction, &gate.id, reason, &gate.trace, &skipped(reason)).await?;
             }
         }
         transaction.commit().await?;
@@ -221,9 +255,9 @@ impl Store {
         trace: &str,
         emitted: &[Emitted],
     ) -> Result<(), Error> {
-        let mut writer = self.write().await;
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-        skip(transaction.acquire().await?, id, reason, trace, emitted).await?;
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        skip(&mut transaction, id, reason, trace, emitted).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -242,10 +276,9 @@ impl Store {
         trace: &str,
         emitted: &[Emitted],
     ) -> Result<(), Error> {
-        let mut writer = self.write().await;
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-        let connection = transaction.acquire().await?;
-        let done = sqlx::query(
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        let done = query(
             "UPDATE message SET state = $2, reason = $3, trace = $5, due_at = coalesce($6, due_at), \
              sent_at = CASE WHEN $2 = 'accepted' THEN $4 ELSE sent_at END WHERE id = $1 AND state = 'intent'",
         )
@@ -255,28 +288,38 @@ impl Store {
         .bind(at.micros())
         .bind(trace)
         .bind(due_at.map(Timestamp::micros))
-        .execute(&mut *connection)
+        .execute(&mut transaction)
         .await?;
         // An answer to what is no open intent says nothing.
-        if done.rows_affected() == 1 {
-            put_emitted(connection, emitted).await?;
+        if done == 1 {
+            put_emitted(&mut transaction, emitted).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
 
-    /// At start: every intent that is still open was interrupted, and is in doubt from now on. Says which.
+    /// At start: every intent that is still open was interrupted, and is in doubt from now on. `told` makes the event of
+    /// each. Says which.
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
-    pub async fn recover_intents(&self) -> Result<Vec<String>, Error> {
-        let mut writer = self.write().await;
-        let ids = sqlx::query_scalar(
-            "UPDATE message SET state = 'in_doubt', reason = 'interrupted' WHERE state = 'intent' RETURNING id",
-        )
-        .fetch_all(&mut *writer)
-        .await?;
-        Ok(ids)
+    pub async fn recover_intents(
+        &self,
+        told: &(dyn Fn(&MessageRow) -> Vec<Emitted> + Send + Sync),
+    ) -> Result<Vec<String>, Error> {
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        let rows = query(select_message!("WHERE state = 'intent' ORDER BY number"))
+            .fetch_all(&mut transaction)
+            .await?;
+        let open = rows.iter().map(message_row).collect::<Result<Vec<_>, _>>()?;
+        let emitted: Vec<Emitted> = open.iter().flat_map(told).collect();
+        query("UPDATE message SET state = 'in_doubt', reason = 'interrupted' WHERE state = 'intent'")
+            .execute(&mut transaction)
+            .await?;
+        put_emitted(&mut transaction, &emitted).await?;
+        transaction.commit().await?;
+        Ok(open.into_iter().map(|message| message.id).collect())
     }
 
     /// Writes a person's word; whatever the gate judges afterwards sees it.
@@ -284,13 +327,13 @@ impl Store {
     /// # Errors
     /// `Unavailable` when nothing was written.
     pub async fn opt_out(&self, word: &OptOut) -> Result<(), Error> {
-        let mut writer = self.write().await;
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-        let connection = transaction.acquire().await?;
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
         for (topic, subscribed) in &word.topics {
-            sqlx::query(
-                "INSERT INTO consent (workspace, profile, topic, subscribed, at, source) VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT DO UPDATE SET subscribed = excluded.subscribed, at = excluded.at, source = excluded.source",
+            query(
+                "INSERT INTO consent (workspace, profile, topic, subscribed, at, source) VALUES ($1, coalesce((SELECT target FROM \
+                 merge WHERE workspace = $1 AND source = $2), $2), $3, $4, $5, $6) \
+                 ON CONFLICT (workspace, profile, topic) DO UPDATE SET subscribed = excluded.subscribed, at = excluded.at, source = excluded.source",
             )
             .bind(word.workspace.0)
             .bind(word.profile.0)
@@ -298,10 +341,10 @@ impl Store {
             .bind(i64::from(*subscribed))
             .bind(word.at.micros())
             .bind(&word.source)
-            .execute(&mut *connection)
+            .execute(&mut transaction)
             .await?;
         }
-        put_emitted(connection, &word.emitted).await?;
+        put_emitted(&mut transaction, &word.emitted).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -319,19 +362,16 @@ impl Store {
         actor: &str,
         emitted: &[Emitted],
     ) -> Result<(), Error> {
-        let mut writer = self.write().await;
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-        let connection = transaction.acquire().await?;
-        sqlx::query(
-            "INSERT INTO message_event (message, name, at, detail, actor) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(id)
-        .bind(name)
-        .bind(at.micros())
-        .bind(detail)
-        .bind(actor)
-        .execute(&mut *connection)
-        .await?;
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        query("INSERT INTO message_event (message, name, at, detail, actor) VALUES ($1, $2, $3, $4, $5)")
+            .bind(id)
+            .bind(name)
+            .bind(at.micros())
+            .bind(detail)
+            .bind(actor)
+            .execute(&mut transaction)
+            .await?;
         let first = match (name, actor) {
             ("Email Opened", "person") => {
                 Some("UPDATE message SET opened_at = coalesce(opened_at, $2) WHERE id = $1")
@@ -342,9 +382,9 @@ impl Store {
             _ => None,
         };
         if let Some(first) = first {
-            sqlx::query(first).bind(id).bind(at.micros()).execute(&mut *connection).await?;
+            query(first).bind(id).bind(at.micros()).execute(&mut transaction).await?;
         }
-        put_emitted(connection, emitted).await?;
+        put_emitted(&mut transaction, emitted).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -354,8 +394,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn message(&self, id: &str) -> Result<Option<MessageRow>, Error> {
-        let row =
-            sqlx::query(select_message!("WHERE id = $1")).bind(id).fetch_optional(&self.readers).await?;
+        let row = query(select_message!("WHERE id = $1")).bind(id).fetch_optional(&self.readers).await?;
         row.as_ref().map(message_row).transpose()
     }
 
@@ -373,9 +412,9 @@ impl Store {
         profile: Option<ProfileId>,
         search: Option<&str>,
     ) -> Result<Vec<MessageRow>, Error> {
-        let rows = sqlx::query(select_message!(
+        let rows = query(select_message!(
             "WHERE workspace = $1 AND number < $2 AND ($4 IS NULL OR state = $4) AND ($5 IS NULL OR journey = $5) \
-             AND ($6 IS NULL OR profile = $6) AND ($7 IS NULL OR instr(lower(recipient), $7) OR instr(lower(subject), $7)) \
+             AND ($6 IS NULL OR profile = $6) AND ($7 IS NULL OR has(lower(recipient), $7) OR has(lower(subject), $7)) \
              ORDER BY number DESC LIMIT $3"
         ))
         .bind(workspace.0)
@@ -395,50 +434,52 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn raw_message(&self, id: &str) -> Result<Option<Vec<u8>>, Error> {
-        let raw: Option<Option<Vec<u8>>> = sqlx::query_scalar("SELECT raw FROM message WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await?;
+        let raw: Option<Option<Vec<u8>>> =
+            query("SELECT raw FROM message WHERE id = $1").bind(id).scalar_optional(&self.readers).await?;
         Ok(raw.flatten())
     }
 }
 
 async fn skip(
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction<'_>,
     id: &str,
     reason: &str,
     trace: &str,
     emitted: &[Emitted],
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE message SET state = 'skipped', reason = $2, trace = $3 WHERE id = $1 AND state IN ('planned', 'deferred')")
-        .bind(id)
-        .bind(reason)
-        .bind(trace)
-        .execute(&mut *connection)
-        .await?;
-    put_emitted(connection, emitted).await
+    let ended = query(
+        "UPDATE message SET state = 'skipped', reason = $2, trace = $3 WHERE id = $1 AND state IN ('planned', 'deferred')",
+    )
+    .bind(id)
+    .bind(reason)
+    .bind(trace)
+    .execute(&mut *connection)
+    .await?;
+    // What had ended before says nothing a second time.
+    if ended == 1 { put_emitted(connection, emitted).await } else { Ok(()) }
 }
 
-async fn facts(connection: &mut SqliteConnection, id: &str) -> Result<GateFacts, Error> {
-    let row = sqlx::query(
+async fn facts(connection: &mut Transaction<'_>, gate: &Gate) -> Result<GateFacts, Error> {
+    let row = query(
         "SELECT m.kind, m.attempt, (SELECT subscribed FROM consent c WHERE c.workspace = m.workspace AND c.profile = m.profile \
          AND c.topic = m.topic), (SELECT subscribed FROM consent c WHERE c.workspace = m.workspace AND c.profile = m.profile \
-         AND c.topic = 'marketing'), (SELECT reason FROM suppression s WHERE s.workspace = m.workspace \
-         AND s.address = lower(m.recipient)), EXISTS (SELECT 1 FROM profile p WHERE p.id = m.profile), \
+         AND c.topic = 'marketing'), (SELECT reason FROM suppression s WHERE s.workspace = m.workspace AND s.address = $2), \
+         (SELECT count(*) FROM profile p WHERE p.id = m.profile), \
          (SELECT status FROM definition d WHERE d.workspace = m.workspace AND d.kind = 'journey' AND d.id = m.journey \
          AND d.current = 1) FROM message m WHERE m.id = $1 AND m.state IN ('planned', 'deferred')",
     )
-    .bind(id)
-    .fetch_optional(connection)
+    .bind(&gate.id)
+    .bind(&gate.address_key)
+    .fetch_optional(&mut *connection)
     .await?
-    .ok_or_else(|| Error::Missing(format!("the message {id} is not open any more")))?;
+    .ok_or_else(|| Error::Missing(format!("the message {} is not open any more", gate.id)))?;
     Ok(GateFacts {
-        kind: row.try_get(0)?,
-        attempt: row.try_get(1)?,
-        topic_subscribed: row.try_get::<Option<i64>, _>(2)?.map(|n| n != 0),
-        marketing_subscribed: row.try_get::<Option<i64>, _>(3)?.map(|n| n != 0),
-        suppressed: row.try_get(4)?,
-        profile_exists: row.try_get::<i64, _>(5)? != 0,
-        source_status: row.try_get(6)?,
+        kind: row.get(0)?,
+        attempt: row.get(1)?,
+        topic_subscribed: row.get::<Option<i64>>(2)?.map(|n| n != 0),
+        marketing_subscribed: row.get::<Option<i64>>(3)?.map(|n| n != 0),
+        suppressed: row.get(4)?,
+        profile_exists: row.get::<i64>(5)? != 0,
+        source_status: row.get(6)?,
     })
 }
