@@ -20,6 +20,8 @@ const BUFFER_AGE_MAX: i64 = MINUTE;
 const COMPACT_FILES_MIN: usize = 4;
 /// A file of so many rows is left as it is.
 const COMPACT_ROWS_MAX: u64 = 500_000;
+/// A file of so many bytes in memory is left as it is; with the next one, far below the 2 GB that a column may have.
+const COMPACT_BYTES_MAX: u64 = 256 << 20;
 
 /// An event as a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +76,8 @@ pub struct Lake {
     pub(crate) dir: PathBuf,
     buffer: Mutex<Buffer>,
     manifest: RwLock<Arc<Manifest>>,
-    writing: Mutex<()>,
+    /// The number of the last try to write, also of one that failed: no path is written twice.
+    writing: Mutex<u64>,
     aliases: RwLock<HashMap<i64, i64>>,
 }
 
@@ -89,11 +92,12 @@ impl Lake {
         let manifest = files::newest(&dir)?;
         files::sweep(&dir, &manifest)?;
         let buffer = Buffer { position: manifest.archived_position, ..Buffer::default() };
+        let writing = Mutex::new(manifest.number);
         Ok(Lake {
             dir,
             buffer: Mutex::new(buffer),
             manifest: RwLock::new(Arc::new(manifest)),
-            writing: Mutex::default(),
+            writing,
             aliases: RwLock::default(),
         })
     }
@@ -147,14 +151,12 @@ impl Lake {
     /// # Errors
     /// `Unavailable` when the disk refuses; the rows stay in memory.
     pub fn flush(&self) -> Result<(), Error> {
-        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (manifest, rows) = self.snapshot();
         let Some(last) = rows.last() else { return Ok(()) };
-        let mut next = Manifest {
-            number: manifest.number + 1,
-            archived_position: last.position,
-            files: manifest.files.clone(),
-        };
+        *tried += 1;
+        let mut next =
+            Manifest { number: *tried, archived_position: last.position, files: manifest.files.clone() };
         let mut parts: BTreeMap<(i64, String), Vec<&Row>> = BTreeMap::new();
         for row in &rows {
             let day = row.received_at.to_string().chars().take(10).collect();
@@ -166,7 +168,8 @@ impl Lake {
             files::write(&self.dir.join(&path), &[files::batch(&rows)?])?;
             let mut names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
             names.dedup();
-            next.files.push(FileEntry { path, workspace, day, rows: rows.len() as u64, names });
+            let bytes = rows.iter().map(|row| row.bytes() as u64).sum();
+            next.files.push(FileEntry { path, workspace, day, rows: rows.len() as u64, bytes, names });
         }
         files::commit(&self.dir, &next)?;
         let mut buffer = self.buffer();
@@ -181,29 +184,42 @@ impl Lake {
     /// # Errors
     /// `Unavailable` when the disk refuses; nothing has changed then.
     pub fn compact(&self) -> Result<usize, Error> {
-        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (manifest, _) = self.snapshot();
         let mut days: BTreeMap<(i64, &str), Vec<&FileEntry>> = BTreeMap::new();
-        for file in manifest.files.iter().filter(|file| file.rows < COMPACT_ROWS_MAX) {
+        let small = |file: &&FileEntry| file.rows < COMPACT_ROWS_MAX && file.bytes < COMPACT_BYTES_MAX;
+        for file in manifest.files.iter().filter(small) {
             days.entry((file.workspace, &file.day)).or_default().push(file);
         }
         days.retain(|_, files| files.len() >= COMPACT_FILES_MIN);
-        if days.is_empty() {
+        let merges: Vec<_> = days
+            .into_iter()
+            .flat_map(|(key, files)| merges(&files).into_iter().map(move |m| (key, m)))
+            .collect();
+        if merges.is_empty() {
             return Ok(0);
         }
-        let mut next = Manifest { number: manifest.number + 1, ..(*manifest).clone() };
+        *tried += 1;
+        let mut next = Manifest { number: *tried, ..(*manifest).clone() };
         let mut gone = 0;
-        for ((workspace, day), parts) in days {
+        for (at, ((workspace, day), parts)) in merges.into_iter().enumerate() {
             let batches = scan::whole(&self.dir, &parts)?;
-            let path = format!("workspace={workspace}/day={day}/part-{:012}.parquet", next.number);
+            let path = format!("workspace={workspace}/day={day}/part-{:012}-{at}.parquet", next.number);
             let merged = scan::sorted(&batches)?;
+            let rows = parts.iter().map(|part| part.rows).sum();
+            if merged.num_rows() as u64 != rows {
+                return Err(Error::Corrupt(format!(
+                    "the files of workspace {workspace}, {day} hold {} rows instead of {rows}",
+                    merged.num_rows()
+                )));
+            }
             files::write(&self.dir.join(&path), &[merged])?;
             let mut names: Vec<String> = parts.iter().flat_map(|part| part.names.clone()).collect();
             names.sort_unstable();
             names.dedup();
-            let rows = parts.iter().map(|part| part.rows).sum();
+            let bytes = parts.iter().map(|part| part.bytes).sum();
             next.files.retain(|file| !parts.iter().any(|part| part.path == file.path));
-            next.files.push(FileEntry { path, workspace, day: day.to_owned(), rows, names });
+            next.files.push(FileEntry { path, workspace, day: day.to_owned(), rows, bytes, names });
             gone += parts.len();
         }
         files::commit(&self.dir, &next)?;
@@ -227,6 +243,27 @@ impl Lake {
     pub(crate) fn aliases(&self) -> HashMap<i64, i64> {
         self.aliases.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The files of a day in groups of at least two that may be merged: each ends with the file that makes it large.
+fn merges<'a>(files: &[&'a FileEntry]) -> Vec<Vec<&'a FileEntry>> {
+    let mut out: Vec<Vec<&FileEntry>> = Vec::new();
+    let (mut rows, mut bytes) = (u64::MAX, u64::MAX);
+    for file in files {
+        match out.last_mut() {
+            Some(group) if rows < COMPACT_ROWS_MAX && bytes < COMPACT_BYTES_MAX => {
+                group.push(file);
+                rows += file.rows;
+                bytes += file.bytes;
+            }
+            _ => {
+                out.push(vec![file]);
+                (rows, bytes) = (file.rows, file.bytes);
+            }
+        }
+    }
+    out.retain(|group| group.len() > 1);
+    out
 }
 
 /// Follows a chain of aliases to its end.

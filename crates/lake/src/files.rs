@@ -49,6 +49,9 @@ pub struct FileEntry {
     pub day: String,
     /// How many.
     pub rows: u64,
+    /// Their columns in memory, at most; 0 when not known. Units: bytes.
+    #[serde(default)]
+    pub bytes: u64,
     /// The names of the events in it.
     pub names: Vec<String>,
 }
@@ -114,6 +117,11 @@ pub fn write(path: &Path, batches: &[RecordBatch]) -> Result<(), Error> {
     }
     let file = writer.into_inner()?;
     file.sync_all()?;
+    // The file's entry in its directory must be as durable as the manifest that will name it; so must the day's
+    // and the workspace's.
+    for dir in path.ancestors().skip(1).take(3) {
+        File::open(dir)?.sync_all()?;
+    }
     Ok(())
 }
 
@@ -121,21 +129,46 @@ fn manifest_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("manifest-{number:012}.json"))
 }
 
+/// The numbers of the manifests that are there, in order.
+fn numbers(dir: &Path) -> Result<Vec<u64>, Error> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("manifest-")?.strip_suffix(".json")?.parse::<u64>().ok());
+        out.extend(number);
+    }
+    out.sort_unstable();
+    Ok(out)
+}
+
 /// The newest manifest.
+///
+/// # Errors
+/// `Corrupt` when there are manifests and none counts: to begin anew would remove all files.
 pub fn newest(dir: &Path) -> Result<Manifest, Error> {
-    let mut numbers: Vec<u64> = fs::read_dir(dir)?
-        .filter_map(|entry| {
-            let name = entry.ok()?.file_name().into_string().ok()?;
-            name.strip_prefix("manifest-")?.strip_suffix(".json")?.parse().ok()
-        })
-        .collect();
-    numbers.sort_unstable();
+    let mut numbers = numbers(dir)?;
+    let first = numbers.len() == 1 && numbers[0] == 1;
+    let (mut torn, any) = (false, !numbers.is_empty());
     while let Some(number) = numbers.pop() {
-        let text = fs::read_to_string(manifest_path(dir, number))?;
+        let bytes = fs::read(manifest_path(dir, number))?;
         // A torn newest manifest was never announced: the one before it counts.
-        if let Ok(manifest) = serde_json::from_str(&text) {
-            return Ok(manifest);
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
+            torn = true;
+            continue;
+        };
+        // Only a manifest that was announced loses files of the one before it: then it is damaged, not torn.
+        if torn && let Some(lost) = manifest.files.iter().find(|file| !dir.join(&file.path).exists()) {
+            return Err(Error::Corrupt(format!(
+                "a manifest after number {number} cannot be read, and number {number} names {}, which is gone",
+                lost.path
+            )));
         }
+        return Ok(manifest);
+    }
+    if any && !first {
+        return Err(Error::Corrupt(format!("no manifest in {} can be read", dir.display())));
     }
     Ok(Manifest::default())
 }
@@ -143,24 +176,30 @@ pub fn newest(dir: &Path) -> Result<Manifest, Error> {
 /// Makes a manifest the newest: it is there whole or not at all.
 pub fn commit(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
     let text = serde_json::to_vec(manifest).map_err(|error| Error::Corrupt(error.to_string()))?;
-    let path = manifest_path(dir, manifest.number);
-    let mut file = File::options().write(true).create_new(true).open(&path).or_else(|error| {
-        // Left torn by a crash; `newest` did not count it.
-        if error.kind() == std::io::ErrorKind::AlreadyExists { File::create(&path) } else { Err(error) }
-    })?;
+    let unfinished = dir.join("manifest.unfinished");
+    let mut file = File::create(&unfinished)?;
     file.write_all(&text)?;
     file.sync_all()?;
+    fs::rename(&unfinished, manifest_path(dir, manifest.number))?;
     File::open(dir)?.sync_all()?;
-    if let Some(old) = manifest.number.checked_sub(3) {
-        let _ = fs::remove_file(manifest_path(dir, old));
+    for number in numbers(dir)?.into_iter().filter(|number| number + 2 < manifest.number) {
+        // It is in nobody's way; the next commit or start tries again.
+        let _ = fs::remove_file(manifest_path(dir, number));
     }
     Ok(())
 }
 
-/// Removes files that no manifest names: written before a crash, or merged into others.
+/// Removes files that the manifest does not name, written before a crash or merged into others, and torn manifests.
 pub fn sweep(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
+    for number in numbers(dir)?.into_iter().filter(|number| *number > manifest.number) {
+        fs::remove_file(manifest_path(dir, number))?;
+    }
     let known: std::collections::HashSet<PathBuf> =
         manifest.files.iter().map(|file| dir.join(&file.path)).collect();
+    let unfinished = dir.join("manifest.unfinished");
+    if unfinished.exists() {
+        fs::remove_file(unfinished)?;
+    }
     let mut open = vec![dir.to_path_buf()];
     while let Some(dir) = open.pop() {
         for entry in fs::read_dir(dir)? {

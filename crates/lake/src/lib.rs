@@ -6,6 +6,7 @@
 mod archive;
 mod error;
 mod files;
+mod guard;
 mod query;
 mod scan;
 mod udf;

@@ -9,24 +9,38 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, col};
-use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::ast::Statement as Sql;
+use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use model::{Timestamp, Value};
+use object_store::local::LocalFileSystem;
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use crate::files::{self, SCHEMA};
+use crate::guard::{STACK_BYTES, parse, with_stack};
 use crate::{Error, Lake, udf};
 
-/// Bytes of a query's text.
-const TEXT_BYTES_MAX: usize = 64 * 1024;
-/// Open parentheses within each other.
-const NESTING_MAX: usize = 100;
+/// The lake's directory to the engine: no name of a directory is read as a pattern.
+const FILES: &str = "lake://files/";
+/// Functions that make much memory of few words, which no memory limit sees.
+const GREEDY: [&str; 9] = [
+    "array_repeat",
+    "array_resize",
+    "generate_series",
+    "list_repeat",
+    "list_resize",
+    "lpad",
+    "range",
+    "repeat",
+    "rpad",
+];
 
 /// The type of a given table's column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,54 +129,16 @@ fn kind(data_type: &DataType) -> String {
     .to_owned()
 }
 
-/// Refuses text that no parser should see.
-fn guard(sql: &str) -> Result<(), Error> {
-    if sql.len() > TEXT_BYTES_MAX {
-        return Err(Error::Limited(format!("The query is longer than {TEXT_BYTES_MAX} bytes.")));
-    }
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in sql.bytes() {
-        match byte {
-            b'(' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b')' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    if deepest > NESTING_MAX {
-        return Err(Error::Limited(format!(
-            "The query nests {deepest} parentheses; at most {NESTING_MAX} are read."
-        )));
-    }
-    Ok(())
-}
-
-fn parse(sql: &str) -> Result<Statement, Error> {
-    guard(sql)?;
-    let mut statements = DFParser::parse_sql(sql)
-        .map_err(|error| Error::Invalid(format!("The SQL is not understood: {error}")))?;
-    match (statements.pop_front(), statements.is_empty()) {
-        (Some(Statement::Statement(statement)), true) if matches!(*statement, Sql::Query(_)) => {
-            Ok(Statement::Statement(statement))
-        }
-        (None, _) => Err(Error::Invalid("The query is empty: write a SELECT.".to_owned())),
-        _ => Err(Error::Invalid("Only one SELECT is answered; nothing can be changed here.".to_owned())),
-    }
-}
-
 /// The tables a query names.
 ///
 /// # Errors
 /// As [`Lake::query`].
 pub fn table_names_in(sql: &str) -> Result<Vec<String>, Error> {
     let statement = parse(sql)?;
-    let context = SessionContext::new();
-    let references = context
-        .state()
-        .resolve_table_references(&statement)
-        .map_err(|error| Error::Invalid(error.to_string()))?;
+    let references = with_stack(|| {
+        let state = SessionContext::new().state();
+        state.resolve_table_references(&statement).map_err(|error| explain(&error))
+    })?;
     Ok(references.into_iter().map(|reference| reference.table().to_owned()).collect())
 }
 
@@ -180,33 +156,63 @@ impl Lake {
     ) -> Result<Answer, Error> {
         let timer = tokio::time::Instant::now();
         let statement = parse(sql)?;
-        let answer = tokio::time::timeout(
-            Duration::from_secs(limits.seconds),
-            self.run(workspace, statement, tables, limits),
-        )
+        let seconds = limits.seconds;
+        let late = || Error::Limited(format!("The query took longer than {seconds} s: ask for less."));
+        let answer = tokio::time::timeout(Duration::from_secs(seconds), async {
+            let context = self.context(workspace, tables, limits).await?;
+            let (mut send, receive) = oneshot::channel();
+            let rows = limits.rows;
+            // A thread of its own: the planner does not yield, and must hold up nobody else.
+            let work = move || {
+                let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime,
+                    Err(error) => {
+                        let _ = send.send(Err(error.into()));
+                        return;
+                    }
+                };
+                let answer = runtime.block_on(async {
+                    tokio::select! {
+                        () = send.closed() => None,
+                        answer = run(context, statement, rows) => Some(answer),
+                    }
+                });
+                if let Some(answer) = answer {
+                    // Nobody may be waiting any more.
+                    let _ = send.send(answer);
+                }
+                runtime.shutdown_background();
+            };
+            std::thread::Builder::new().name("query".to_owned()).stack_size(STACK_BYTES).spawn(work)?;
+            // The engine panics where a text column outgrows 2 GB; nothing of ours is changed by a query.
+            receive.await.unwrap_or_else(|_| {
+                Err(Error::Limited("The query cannot be run as it is: ask for less.".to_owned()))
+            })
+        })
         .await
-        .map_err(|_| {
-            Error::Limited(format!("The query took longer than {} s: ask for less.", limits.seconds))
-        })??;
+        .map_err(|_| late())??;
         Ok(Answer { took_ms: timer.elapsed().as_millis() as u64, ..answer })
     }
 
-    async fn run(
+    async fn context(
         &self,
         workspace: i64,
-        statement: Statement,
         tables: Vec<Table>,
         limits: &QueryLimits,
-    ) -> Result<Answer, Error> {
-        let invalid = |error: datafusion::error::DataFusionError| explain(&error);
+    ) -> Result<SessionContext, Error> {
+        let invalid = |error: DataFusionError| explain(&error);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
             .build_arc()
             .map_err(invalid)?;
         let config = SessionConfig::new().with_information_schema(false).with_target_partitions(2);
         let context = SessionContext::new_with_config_rt(config, runtime);
-        for function in udf::all(self.aliases()) {
+        for function in udf::all() {
             context.register_udf(function);
+        }
+        for name in GREEDY {
+            context.deregister_udf(name);
+            context.deregister_udtf(name);
         }
         self.register_events(&context, workspace).await?;
         for table in tables {
@@ -215,55 +221,36 @@ impl Lake {
             let memory = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(invalid)?;
             context.register_table(name, Arc::new(memory)).map_err(invalid)?;
         }
-        let plan = context.state().statement_to_plan(statement).await.map_err(invalid)?;
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(&plan)
-            .map_err(invalid)?;
-        let frame = context.execute_logical_plan(plan).await.map_err(invalid)?;
-        let columns = frame
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| Column { name: field.name().clone(), kind: kind(field.data_type()) })
-            .collect();
-        let mut stream = frame.execute_stream().await.map_err(invalid)?;
-        let mut rows: Vec<Vec<Value>> = Vec::new();
-        let mut truncated = false;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(invalid)?;
-            let columns = batch.columns().iter().map(cells).collect::<Result<Vec<_>, _>>()?;
-            for at in 0..batch.num_rows() {
-                if rows.len() == limits.rows {
-                    truncated = true;
-                    break;
-                }
-                rows.push(columns.iter().map(|column| column[at].clone()).collect());
-            }
-            if truncated {
-                break;
-            }
-        }
-        Ok(Answer { columns, rows, truncated, took_ms: 0 })
+        Ok(context)
     }
 
     async fn register_events(&self, context: &SessionContext, workspace: i64) -> Result<(), Error> {
-        let invalid = |error: datafusion::error::DataFusionError| Error::Unavailable(error.to_string());
+        let invalid = |error: DataFusionError| Error::Unavailable(error.to_string());
         let (manifest, buffered) = self.snapshot();
         let mine: Vec<&crate::Row> =
             buffered.iter().map(|row| &**row).filter(|row| row.workspace == workspace).collect();
         let memory = MemTable::try_new(SCHEMA.clone(), vec![vec![files::batch(&mine)?]]).map_err(invalid)?;
         let mut frame = context.read_table(Arc::new(memory)).map_err(invalid)?;
+        // The engine takes a file that is not there for an empty one.
+        if let Some(lost) = manifest
+            .files
+            .iter()
+            .find(|file| file.workspace == workspace && !self.dir.join(&file.path).exists())
+        {
+            tracing::error!(path = lost.path, "a file of the lake is gone");
+            return Err(Error::Corrupt("a file is gone".to_owned()));
+        }
         let paths: Vec<String> = manifest
             .files
             .iter()
             .filter(|file| file.workspace == workspace)
-            .map(|file| self.dir.join(&file.path))
-            .map(|path| std::path::absolute(&path).unwrap_or(path).display().to_string())
+            .map(|file| format!("{FILES}{}", file.path))
             .collect();
         if !paths.is_empty() {
+            let store = LocalFileSystem::new_with_prefix(&self.dir)
+                .map_err(|error| Error::Unavailable(error.to_string()))?;
+            let url = ObjectStoreUrl::parse(FILES).map_err(invalid)?;
+            context.register_object_store(url.as_ref(), Arc::new(store));
             let options = ParquetReadOptions::default().schema(&SCHEMA).parquet_pruning(true);
             let stored = context.read_parquet(paths, options).await.map_err(invalid)?;
             frame = stored.union(frame).map_err(invalid)?;
@@ -284,9 +271,53 @@ impl Lake {
     }
 }
 
+/// Plans and runs one SELECT.
+async fn run(context: SessionContext, statement: Statement, rows_max: usize) -> Result<Answer, Error> {
+    let invalid = |error: DataFusionError| explain(&error);
+    let plan = context.state().statement_to_plan(statement).await.map_err(invalid)?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(invalid)?;
+    let frame = context.execute_logical_plan(plan).await.map_err(invalid)?;
+    let columns = frame
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| Column { name: field.name().clone(), kind: kind(field.data_type()) })
+        .collect();
+    let mut stream = frame.execute_stream().await.map_err(invalid)?;
+    let mut rows: Vec<Vec<Value>> = Vec::new();
+    let mut truncated = false;
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(invalid)?;
+        let columns = batch.columns().iter().map(cells).collect::<Result<Vec<_>, _>>()?;
+        for at in 0..batch.num_rows() {
+            if rows.len() == rows_max {
+                truncated = true;
+                break;
+            }
+            rows.push(columns.iter().map(|column| column[at].clone()).collect());
+        }
+        if truncated {
+            break;
+        }
+    }
+    Ok(Answer { columns, rows, truncated, took_ms: 0 })
+}
+
 /// An error of the planner or the run, for people.
-fn explain(error: &datafusion::error::DataFusionError) -> Error {
+fn explain(error: &DataFusionError) -> Error {
     let text = error.strip_backtrace();
+    if let DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) =
+        error.find_root()
+    {
+        // Names of files are for the operator, not for who asks.
+        tracing::error!(error = text, "a query cannot read the lake's files");
+        return Error::Unavailable("a file cannot be read".to_owned());
+    }
     if text.contains("Resources exhausted") || text.contains("memory") && text.contains("Failed to allocate")
     {
         return Error::Limited(

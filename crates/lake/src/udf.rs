@@ -53,7 +53,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// The functions that every query may use.
-pub fn all(aliases: HashMap<i64, i64>) -> Vec<ScalarUDF> {
+pub fn all() -> Vec<ScalarUDF> {
     let two = || vec![DataType::Utf8, DataType::Utf8];
     let json_text = create_udf(
         "json_text",
@@ -85,10 +85,10 @@ pub fn all(aliases: HashMap<i64, i64>) -> Vec<ScalarUDF> {
             Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(values)) as ArrayRef))
         }),
     );
-    vec![json_text, json_number, json_bool, resolve(aliases)]
+    vec![json_text, json_number, json_bool]
 }
 
-/// The profile that a stored one has become part of.
+/// The profile that a stored one has become part of. Not for queries: aliases are of all workspaces.
 pub fn resolve(aliases: HashMap<i64, i64>) -> ScalarUDF {
     create_udf(
         "resolve_profile",
