@@ -100,6 +100,22 @@ describe("the console", () => {
     await inspect("home");
   });
 
+  it("loads the chart after the page, into a place of its own size", async () => {
+    let held = 0;
+    await page.route(/\/assets\/Chart-[^/]*\.js$/, (route) => (held++ ? route.continue() : route.abort()));
+    await page.goto(base);
+    await page.getByRole("heading", { level: 2, name: "Latest events" }).waitFor();
+    const place = page.getByTestId("chart-place");
+    await place.getByRole("alert").waitFor();
+    const before = await place.boundingBox();
+    await page.unroute(/\/assets\/Chart-[^/]*\.js$/);
+    await place.getByRole("button", { name: "Try again" }).click();
+    const chart = page.getByRole("img", { name: /^Events by minute/ });
+    await chart.waitFor();
+    const after = await chart.boundingBox();
+    expect([after?.y, after?.height]).toEqual([before?.y, before?.height]);
+  });
+
   it("keeps the first load under 300 KB without charts and editors", async () => {
     let size = 0;
     const names = await page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => name.includes("/assets/") && !/Chart|Code|Canvas/.test(name)));
@@ -163,6 +179,63 @@ describe("the console", () => {
     await inspect("journey");
   });
 
+  it("shows the whole path at any width", async () => {
+    const outside = () =>
+      page.evaluate(() => {
+        const frame = document.querySelector("[data-testid=canvas]")!.getBoundingClientRect();
+        const steps = [...document.querySelectorAll(".react-flow__node")].map((step) => step.getBoundingClientRect());
+        return steps.length === 0 || steps.some((step) => step.left < frame.left - 1 || step.right > frame.right + 1 || step.top < frame.top - 1 || step.bottom > frame.bottom + 1);
+      });
+    for (const width of [1440, 390, 820, 390, 1440]) {
+      await page.setViewportSize({ width, height: 844 });
+      for (let tries = 0; tries < 40 && (await outside()); tries++) await page.waitForTimeout(50);
+      expect(await outside(), `at ${width}`).toBe(false);
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
+
+  it("keeps times and numbers on one line on a phone, and every list within its width", async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const [path, heading] of [["/profiles", "Profiles"], ["/segments", "Segments"], ["/journeys", "Journeys"], ["/messages", "Messages"], ["/events", "Events"], ["/", "Home"], ["/settings?tab=keys", "Settings"]] as const) {
+      await open(path, heading);
+      const wrong = await page.evaluate(() => {
+        const broken = [...document.querySelectorAll("main time, main td.right, main .num, main .figure-value, main .rows .end, main .live-row .time")].filter((element) => {
+          const range = document.createRange();
+          range.selectNodeContents(element);
+          return new Set([...range.getClientRects()].filter((one) => one.width > 0).map((one) => Math.round(one.top / 6))).size > 2;
+        });
+        const wide = [...document.querySelectorAll("main .tablewrap")].filter((element) => element.scrollWidth > element.clientWidth + 1);
+        return [...broken, ...wide, ...(document.documentElement.scrollWidth > window.innerWidth ? [document.documentElement] : [])].map((element) => `${element.tagName} ${element.className} ${(element.textContent ?? "").slice(0, 60)}`);
+      });
+      expect.soft(wrong, path).toEqual([]);
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
+
+  it("waits, fails and stays empty in words", async () => {
+    const lists = [["/profiles", "Profiles", "Nobody is known yet"], ["/segments", "Segments", "Describe a group of people"], ["/journeys", "Journeys", "No journey yet"], ["/messages", "Messages", "No message yet"], ["/events", "Events", "No event yet"], ["/settings?tab=keys", "Settings", "No key yet"]] as const;
+    for (const [path, heading, words] of lists) {
+      let answered = false;
+      const call = new RegExp(`/api/${path.includes("keys") ? "keys" : path.slice(1)}(\\?.*)?$`);
+      await page.route(call, (route) => (answered ? route.fulfill({ json: { items: [], next_cursor: null, total: 0 } }) : route.fulfill({ status: 418, json: { title: "Out of order", status: 418, code: "limited", detail: "Out of order for a moment.", errors: [] } })));
+      await page.goto(`${base}${path}`);
+      await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
+      await page.getByRole("alert").getByText("Out of order for a moment.").waitFor();
+      answered = true;
+      await page.getByRole("button", { name: "Try again" }).click();
+      await page.getByRole("heading", { name: words }).waitFor();
+      await page.unroute(call);
+    }
+    let go = () => {};
+    const gate = new Promise<void>((resolve) => { go = resolve; });
+    await page.route(/\/api\/messages\?/, async (route) => { await gate; await route.continue(); });
+    await page.goto(`${base}/messages`);
+    await page.getByTestId("list-waiting").waitFor();
+    go();
+    await page.locator("table.list a.main").first().waitFor();
+    await page.unroute(/\/api\/messages\?/);
+  });
+
   it("explains a message step by step", async () => {
     await open("/messages", "Messages");
     await inspect("messages");
@@ -190,6 +263,20 @@ describe("the console", () => {
     await inspect("query-chart");
   });
 
+  it("says below the editor where a query is wrong", async () => {
+    await page.getByRole("textbox", { name: "SQL" }).click();
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.insertText("select name,\n  nothing\nfrom events");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("ControlOrMeta+Enter");
+    const finding = page.getByTestId("finding");
+    await finding.getByText("Line 2, column 3:").waitFor();
+    expect(await finding.locator("mark").textContent()).toBe("nothing");
+    await page.locator(".cm-lintRange-error").first().waitFor();
+    await inspect("query-error");
+    await page.evaluate(() => sessionStorage.removeItem("rapport-sql"));
+  });
+
   it("shows the settings", async () => {
     for (const tab of ["workspace", "keys", "transport", "dkim"]) {
       await open(`/settings?tab=${tab}`, "Settings");
@@ -203,6 +290,51 @@ describe("the console", () => {
     await page.getByRole("combobox", { name: "Find or do" }).fill("query");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: "Query" }).waitFor();
+  });
+
+  it("finds a profile from the keyboard, also out of a field", async () => {
+    await open("/profiles", "Profiles");
+    const name = (await page.locator("table.list a.main").first().textContent()) ?? "";
+    const field = page.getByLabel("Find profiles");
+    await field.focus();
+    await page.keyboard.press("ControlOrMeta+k");
+    await page.getByRole("combobox", { name: "Find or do" }).fill(name);
+    await page.getByRole("option", { name: new RegExp(`^${name}`) }).first().waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    await page.waitForFunction(() => document.activeElement?.id === "content");
+  });
+
+  it("closes every dialog by Escape and gives the focus back", async () => {
+    await open("/settings?tab=keys", "Settings");
+    const dialog = page.getByRole("dialog");
+    const focused = (text: string) => page.waitForFunction((wanted) => `${document.activeElement?.getAttribute("aria-label") ?? ""}${document.activeElement?.textContent ?? ""}`.includes(wanted), text);
+    const find = page.getByRole("button", { name: "Search or do" });
+    await find.focus();
+    await page.keyboard.press("Enter");
+    await dialog.waitFor();
+    await inspect("commands");
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    await focused("Search or do");
+    const revoke = page.getByRole("button", { name: /^Revoke / }).first();
+    if ((await revoke.count()) > 0) {
+      await revoke.focus();
+      await page.keyboard.press("Enter");
+      await dialog.waitFor();
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "detached" });
+      await focused("Revoke");
+    }
+    await page.setViewportSize({ width: 390, height: 844 });
+    const more = page.getByRole("button", { name: "More" });
+    await more.focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("menu").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("menu").waitFor({ state: "detached" });
+    await focused("More");
+    await page.setViewportSize({ width: 1440, height: 900 });
   });
 
   it("met no uncaught error on the way", () => {

@@ -58,6 +58,7 @@ function api(method, path, query, body) {
     const row = data.messages.find((one) => one.id === second);
     return row ? [200, data.message(row)] : problem(404);
   }
+  if (first === "query" && second !== "schema" && /\bnothing\b/.test(body.sql)) return [422, { type: "/docs/errors#x", title: "Refused", status: 422, code: "invalid", detail: "No field named nothing. Valid fields are events.name, events.at.", errors: [] }];
   if (first === "query") return second === "schema" ? [200, { tables: [{ name: "events", columns: [{ name: "name", type: "Utf8" }, { name: "at", type: "Timestamp" }, { name: "profile_id", type: "Int64" }] }, { name: "profiles", columns: [{ name: "id", type: "Int64" }] }] }] : [200, { columns: [{ name: "name", type: "Utf8" }, { name: "events", type: "Int64" }], rows: data.overview().top_events.map((row) => [row.name, row.count]), truncated: false, took_ms: 9 }];
   if (first === "settings") return [200, { workspace: { id: 1, name: "Synthetic shop", timezone: "UTC", brand_color: "#3451c9", postal_address: "1 Example Street", from_name: "Synthetic shop", from_email: "shop@example.com", reply_to: "" }, transport: { kind: "inbox" }, limits: { event_bytes_max: 32768 }, data_dir: "./shop", store: "sqlite" }];
   if (first === "keys") return [200, list([{ id: "k-1", name: "Web shop", kind: "browser", created_at: data.events[9].at, last_used_at: data.events[0].at }])];

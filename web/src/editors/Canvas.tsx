@@ -2,11 +2,12 @@
 import "@xyflow/react/dist/style.css";
 import { useComputedColorScheme } from "@mantine/core";
 import { IconArrowsSplit2, IconCircleDot, IconClock, IconFlag, IconMail, IconPlayerPlay, IconTag } from "@tabler/icons-react";
-import { Background, Controls, Handle, Position, ReactFlow, type Node, type NodeProps } from "@xyflow/react";
-import { useMemo } from "react";
+import { useElementSize } from "@mantine/hooks";
+import { Background, Controls, Handle, Position, ReactFlow, useNodesInitialized, useReactFlow, useStore, type FitViewOptions, type Node, type NodeChange, type NodeProps } from "@xyflow/react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Journey } from "../api";
 import { count, plain, words } from "../format";
-import { edges, layout } from "./graph";
+import { edges, fitting, layout } from "./graph";
 
 const ICONS: [RegExp, typeof IconMail][] = [
   [/trigger|start|entry/, IconPlayerPlay], [/wait|delay|until/, IconClock], [/mail|send|message/, IconMail], [/branch|split|if|condition|random/, IconArrowsSplit2], [/exit|end/, IconFlag], [/set|update|attribute|tag/, IconTag],
@@ -39,6 +40,31 @@ export function titleOf(id: string, node: Record<string, unknown>): string {
   return words(id);
 }
 
+type Sizes = Record<string, { width: number; height: number }>;
+
+/** Room below the path is for the controls. */
+const FIT: FitViewOptions<Step> = { padding: { top: "20px", x: "20px", bottom: "52px" }, maxZoom: 1, minZoom: 0.1 };
+
+/** Fits the path into its frame again when the frame or the path changes shape, not when a count does. */
+function Refit({ shape }: { shape: string }) {
+  const { fitView } = useReactFlow();
+  const ready = useNodesInitialized();
+  const width = useStore((state) => Math.round(state.width));
+  const height = useStore((state) => Math.round(state.height));
+  const fitted = useRef("");
+  useEffect(() => {
+    const now = `${width} ${height} ${shape}`;
+    if (!ready || !width || !height || fitted.current === now) return;
+    // A frame later: the steps have then been measured in the new frame.
+    const frame = requestAnimationFrame(() => {
+      fitted.current = now;
+      void fitView(FIT);
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [ready, width, height, shape, fitView]);
+  return null;
+}
+
 export default function Canvas({ journey }: { journey: Journey }) {
   const scheme = useComputedColorScheme("light");
   const drawn = useMemo(() => {
@@ -59,19 +85,27 @@ export default function Canvas({ journey }: { journey: Journey }) {
       steps.unshift({ id: "__trigger", type: "step", position: { x: place.x, y: place.y - 132 }, data: { kind: "trigger", title: about }, draggable: false });
       lines.unshift({ id: "trigger", source: "__trigger", target: first, label: undefined });
     }
-    const levels = steps.map((step) => step.position.y);
-    return { steps, lines, height: Math.min(900, Math.max(420, Math.max(...levels) - Math.min(...levels) + 200)) };
+    return { steps, lines, shape: JSON.stringify([steps.map((step) => [step.id, step.position, step.data.title]), lines.map((line) => [line.source, line.target])]) };
   }, [journey]);
+  // What was measured stays with a step when its counts change, so that it neither blinks nor is fitted again.
+  const [sizes, setSizes] = useState<Sizes>({});
+  const nodes = useMemo(() => drawn.steps.map((step) => (sizes[step.id] ? { ...step, measured: sizes[step.id] } : step)), [drawn, sizes]);
+  const measure = useCallback((changes: NodeChange<Step>[]) => {
+    const found = changes.flatMap((change) => (change.type === "dimensions" && change.dimensions ? [[change.id, change.dimensions] as const] : []));
+    if (found.length > 0) setSizes((old) => ({ ...old, ...Object.fromEntries(found) }));
+  }, []);
+  const { ref, width } = useElementSize<HTMLDivElement>();
   return (
-    <div className="canvas" style={{ height: drawn.height }}>
+    <div className="canvas" ref={ref} style={{ height: fitting(drawn.steps.map((step) => step.position), width) }} data-testid="canvas">
       <ReactFlow
-        nodes={drawn.steps}
+        nodes={nodes}
+        onNodesChange={measure}
         edges={drawn.lines.map((line) => ({ ...line, type: "smoothstep", style: { stroke: "var(--muted)" }, labelStyle: { fill: "var(--ink)", fontSize: 11.5 }, labelBgStyle: { fill: "var(--rail)" }, labelBgPadding: [4, 2] as [number, number] }))}
         nodeTypes={KINDS}
         colorMode={scheme}
         fitView
-        fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
-        minZoom={0.2}
+        fitViewOptions={FIT}
+        minZoom={0.1}
         nodesConnectable={false}
         nodesDraggable={false}
         elementsSelectable={false}
@@ -81,7 +115,8 @@ export default function Canvas({ journey }: { journey: Journey }) {
         preventScrolling={false}
       >
         <Background gap={20} size={1} />
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} orientation="horizontal" fitViewOptions={FIT} />
+        <Refit shape={drawn.shape} />
       </ReactFlow>
     </div>
   );

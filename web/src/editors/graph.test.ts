@@ -1,6 +1,6 @@
 /** A journey's definition as a graph. */
 import { describe, expect, it } from "vitest";
-import { edges, layout } from "./graph";
+import { edges, fitting, layout } from "./graph";
 
 const nodes = {
   wait: { type: "wait", next: "check" },
@@ -28,5 +28,19 @@ describe("layout", () => {
   it("ends for a circle", () => {
     const circle = { a: { next: "b" }, b: { next: "a" } };
     expect(Object.keys(layout(circle, edges(circle)))).toEqual(["a", "b"]);
+  });
+});
+
+describe("the frame", () => {
+  const places = Array.from({ length: 5 }, (_, row) => ({ x: (row % 3) * 264, y: row * 148 }));
+
+  it("is as high as the steps need at its width", () => {
+    expect(fitting(places, 1200)).toBe(4 * 148 + 176);
+    expect(fitting(places, 358)).toBeLessThan(fitting(places, 1200));
+  });
+  it("stays within bounds for one step and for very many", () => {
+    expect(fitting([{ x: 0, y: 0 }], 358)).toBe(320);
+    expect(fitting([], 0)).toBe(320);
+    expect(fitting(Array.from({ length: 40 }, (_, row) => ({ x: 0, y: row * 148 })), 1200)).toBe(900);
   });
 });

@@ -38,6 +38,21 @@ function labelOf(item: unknown): string | null {
   return typeof share === "number" ? `${share} %` : null;
 }
 
+/** The size of a step as drawn; its height is that of one with two lines and counts. */
+const STEP = { width: 216, height: 104 };
+
+/** What stands free around the steps in their frame: at both sides together, above and below together. */
+const FREE = { x: 40, y: 72 };
+
+/** The height of a frame of a given width in which all steps can be seen at once, at most at their own size. */
+export function fitting(places: { x: number; y: number }[], width: number): number {
+  const span = (values: number[]) => (values.length > 0 ? Math.max(...values) - Math.min(...values) : 0);
+  const wide = span(places.map((place) => place.x)) + STEP.width;
+  const high = span(places.map((place) => place.y)) + STEP.height;
+  const zoom = width > 0 ? Math.min(1, Math.max(0, width - FREE.x) / wide) : 1;
+  return Math.round(Math.min(900, Math.max(320, high * zoom + FREE.y)));
+}
+
 /** Places nodes in layers from those nothing leads to; nodes in a circle keep the layer they were first met in. */
 export function layout(nodes: Nodes, links: Edge[], given: Record<string, { x: number; y: number }> = {}): Record<string, { x: number; y: number }> {
   const ids = Object.keys(nodes);

@@ -61,16 +61,18 @@ function Live() {
         <span className="end" aria-live="polite">{paused ? `Paused, ${count(held)} came in since` : "Live"}</span>
       </div>
       {stored.data === undefined && (stored.error ? <Trouble error={stored.error} retry={() => void stored.refetch()} /> : <Waiting lines={10} />)}
-      {stored.data !== undefined && rows.length === 0 && <Empty title="Nothing matches yet">Send an event and it shows here within a second, whether it is taken or refused.</Empty>}
+      {stored.data !== undefined && rows.length === 0 && (name || outcome
+        ? <Empty title="Nothing matches yet" action={<Button variant="default" onClick={() => filter({ name: undefined, outcome: undefined })}>Show all events</Button>}>No stored event has this name and outcome. A new one shows here within a second.</Empty>
+        : <Empty title="No event yet" action={<A to="/settings" search={{ tab: "keys" }} className="link">Create a write key</A>} example={`curl ${window.location.origin}/v1/track -u WRITE_KEY: \\\n  -H 'content-type: application/json' \\\n  -d '{"userId":"u-1","event":"Product Viewed"}'`}>Send an event and it shows here within a second, whether it is taken or refused.</Empty>)}
       {rows.map((row) => {
         const key = `${row.message_id}${row.outcome}`;
         return (
           <div key={key}>
             <button type="button" className="live-row" aria-expanded={open === key} onClick={() => setOpen(open === key ? null : key)}>
-              <span className="muted mono">{clock(row.received_at ?? row.at)}</span>
-              <span className="wide"><Status of={row.outcome} /></span>
-              <span className="ellipsis" style={{ fontWeight: 540 }}>{row.name ?? row.call}</span>
-              <span className="muted ellipsis">{row.who ?? "–"}</span>
+              <span className="time muted mono">{clock(row.received_at ?? row.at)}</span>
+              <span className="state"><Status of={row.outcome} /></span>
+              <span className="name ellipsis" style={{ fontWeight: 540 }}>{row.name ?? row.call}</span>
+              <span className="who muted ellipsis">{row.who ?? "–"}</span>
               <span className="wide muted small ellipsis">{row.reasons?.length ? <span className="bad">{row.reasons.map((reason) => reason.message).join("; ")}</span> : <span className="mono">{summary(row.properties)}</span>}</span>
             </button>
             {open === key && <Detail row={row} />}
@@ -100,7 +102,7 @@ function Names() {
   return (
     <List list={list} label="Event names" id={(row) => row.name} columns={[
       { title: "Event", render: (row) => <A to="/events" search={{ name: row.name }} className="main">{row.name}</A> },
-      { title: "Last", render: (row) => <When at={row.last_at} /> },
+      { title: "Last", stack: true, render: (row) => <When at={row.last_at} /> },
       { title: "Count", right: true, render: (row) => count(row.count) },
     ]} empty={<Empty title="No event has a name yet">Names come with track calls.</Empty>} />
   );

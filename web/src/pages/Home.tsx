@@ -1,13 +1,14 @@
 /** Home: what flows in, what goes out, whether all is well. */
 import { Button } from "@mantine/core";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 import { useGet, type Overview } from "../api";
 import { clock, count, share } from "../format";
 import { usePulse } from "../live";
-import { A, Empty, Figure, Figures, Head, Loaded, Section, Sparkline, Status, Waiting, When } from "../parts/parts";
+import { LazyChart } from "../parts/LazyChart";
+import { A, Empty, Figure, Figures, Head, Loaded, Section, Sparkline, Status, When } from "../parts/parts";
 import type { Series } from "../parts/Chart";
 
-const Chart = lazy(() => import("../parts/Chart"));
+const CHART = 220;
 
 export function Home() {
   const overview = useGet<Overview>("/overview", 5000);
@@ -49,11 +50,12 @@ function Body({ data }: { data: Overview }) {
         </Section>
       </div>
       <div className="three">
-        <Ranked title="Top events" note="last 24 hours" rows={(data.top_events ?? []).map((row) => ({ key: row.name, name: row.name, value: row.count, to: "/events", search: { name: row.name } }))} more="/events" />
-        <Ranked title="Segments" note="members now" rows={(data.segments ?? []).map((row) => ({ key: row.id, name: row.name, value: row.count, to: `/segments/${row.id}` }))} more="/segments" />
-        <Ranked title="Journeys" note="people under way" rows={(data.journeys ?? []).map((row) => ({ key: row.id, name: row.name, value: row.active, to: `/journeys/${row.id}` }))} more="/journeys" />
+        <Ranked title="Top events" note="last 24 hours" rows={(data.top_events ?? []).map((row) => ({ key: row.name, name: row.name, value: row.count, to: "/events", search: { name: row.name } }))} more="/events" empty="No named event in the last 24 hours. Names come with track calls." />
+        <Ranked title="Segments" note="members now" rows={(data.segments ?? []).map((row) => ({ key: row.id, name: row.name, value: row.count, to: `/segments/${row.id}` }))} more="/segments" empty={<>No segment yet. <A to="/segments/new" className="link">Describe a group of people</A></>} />
+        <Ranked title="Journeys" note="people under way" rows={(data.journeys ?? []).map((row) => ({ key: row.id, name: row.name, value: row.active, to: `/journeys/${row.id}` }))} more="/journeys" empty="No journey yet. Nobody is under way until one is live." />
       </div>
       <Section title="Latest events" more={<A to="/events" className="link">Open the debugger</A>}>
+        {(data.recent ?? []).length === 0 && <p className="muted" style={{ padding: "10px 0" }}>Nothing came in lately. An event shows here within a second of its arrival.</p>}
         <ul className="rows">
           {(data.recent ?? []).slice(0, 8).map((row) => (
             <li key={row.message_id}>
@@ -86,26 +88,24 @@ function Activity({ data }: { data: Overview }) {
     <Section title="Activity" note="last 60 minutes" more={<Button variant="subtle" size="compact-xs" onClick={() => setTable(!table)} aria-pressed={table}>{table ? "As a chart" : "As a table"}</Button>}>
       <p className="small muted" style={{ padding: "6px 0" }}><span className="dot" style={{ display: "inline-block", background: "var(--accent)", marginRight: 6 }} aria-hidden />{count(accepted)} accepted <span className="dot bad" style={{ display: "inline-block", margin: "0 6px 0 14px" }} aria-hidden />{count(rejected)} rejected</p>
       {table ? (
-        <div className="grid-result" style={{ maxHeight: 220 }} tabIndex={0} role="region" aria-label="Events by minute">
+        <div className="grid-result" style={{ height: CHART }} tabIndex={0} role="region" aria-label="Events by minute">
           <table>
             <thead><tr><th scope="col">Minute</th><th scope="col" className="right">Accepted</th><th scope="col" className="right">Rejected</th></tr></thead>
             <tbody>{(minutes ?? []).map((minute) => <tr key={minute.at}><td>{clock(minute.at).slice(0, 5)}</td><td className="right">{count(minute.accepted)}</td><td className="right">{count(minute.rejected)}</td></tr>)}</tbody>
           </table>
         </div>
       ) : (
-        <Suspense fallback={<div style={{ height: 220 }}><Waiting lines={3} /></div>}>
-          <Chart {...drawn} label={`Events by minute: ${count(accepted)} accepted and ${count(rejected)} rejected in the last hour`} />
-        </Suspense>
+        <LazyChart {...drawn} height={CHART} label={`Events by minute: ${count(accepted)} accepted and ${count(rejected)} rejected in the last hour`} />
       )}
     </Section>
   );
 }
 
-function Ranked({ title, note, rows, more }: { title: string; note: string; more: string; rows: { key: string; name: string; value: number; to: string; search?: Record<string, string> }[] }) {
+function Ranked({ title, note, rows, more, empty }: { title: string; note: string; more: string; empty: ReactNode; rows: { key: string; name: string; value: number; to: string; search?: Record<string, string> }[] }) {
   const top = Math.max(1, ...rows.map((row) => row.value));
   return (
     <Section title={title} note={note} more={<A to={more} className="link">All</A>}>
-      {rows.length === 0 && <p className="muted" style={{ padding: "10px 0" }}>None yet.</p>}
+      {rows.length === 0 && <p className="muted" style={{ padding: "10px 0" }}>{empty}</p>}
       <ul className="rows bars">
         {rows.slice(0, 7).map((row) => (
           <li key={row.key} className="bar" style={{ ["--part" as string]: row.value / top }}>

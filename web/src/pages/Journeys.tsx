@@ -1,12 +1,12 @@
 /** Journeys: who goes which way, how many are where. */
-import { Button, Tabs } from "@mantine/core";
+import { Button, Skeleton, Tabs } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 import { call, useGet, useListing, type Entry, type Journey, type JourneyRow } from "../api";
 import { count, share, words } from "../format";
-import { A, Empty, Figure, Figures, Head, List, Loaded, Section, Status, Waiting, When } from "../parts/parts";
+import { A, Empty, Figure, Figures, Head, List, Loaded, pageOf, Section, Status, When } from "../parts/parts";
 
 const Canvas = lazy(() => import("../editors/Canvas"));
 
@@ -21,7 +21,7 @@ export function Journeys() {
         id={(row) => row.id}
         columns={[
           { title: "Journey", render: (row) => <><A to={`/journeys/${row.id}`} className="main">{row.name}</A><div className="muted small ellipsis">{row.description}</div></> },
-          { title: "State", render: (row) => <Status of={row.status} /> },
+          { title: "State", stack: true, render: (row) => <Status of={row.status} /> },
           { title: "Entered", right: true, wide: true, render: (row) => count(row.entered) },
           { title: "Under way", right: true, render: (row) => <strong style={{ fontWeight: 570 }}>{count(row.active)}</strong> },
           { title: "Completed", right: true, wide: true, render: (row) => count(row.completed) },
@@ -75,12 +75,20 @@ function Body({ journey }: { journey: Journey }) {
           <Tabs.Tab value="entries">People</Tabs.Tab>
           <Tabs.Tab value="definition">Definition</Tabs.Tab>
         </Tabs.List>
-        <Tabs.Panel value="path"><Suspense fallback={<Waiting />}><Canvas journey={journey} /></Suspense></Tabs.Panel>
+        <Tabs.Panel value="path"><Suspense fallback={<div aria-busy="true" aria-label="Loading the path"><Skeleton height={560} radius={8} className="canvas" /></div>}><Canvas journey={journey} /></Suspense></Tabs.Panel>
         <Tabs.Panel value="steps">
-          <table className="list">
-            <thead><tr><th scope="col">Step</th><th scope="col">Kind</th><th scope="col" className="right">Here now</th><th scope="col" className="right">Went through</th></tr></thead>
-            <tbody>{Object.entries(journey.definition.nodes ?? {}).map(([id, node]) => <tr key={id}><td>{words(id)}</td><td className="muted">{words(String(node.type ?? ""))}</td><td className="right">{count(journey.counts?.[id]?.waiting)}</td><td className="right">{count(journey.counts?.[id]?.passed)}</td></tr>)}</tbody>
-          </table>
+          <List
+            list={pageOf(Object.entries(journey.definition.nodes ?? {}))}
+            label="Steps"
+            id={([id]) => id}
+            columns={[
+              { title: "Step", render: ([id]) => words(id) },
+              { title: "Kind", stack: true, render: ([, node]) => <span className="muted">{words(String(node.type ?? ""))}</span> },
+              { title: "Here now", right: true, render: ([id]) => count(journey.counts?.[id]?.waiting) },
+              { title: "Went through", right: true, render: ([id]) => count(journey.counts?.[id]?.passed) },
+            ]}
+            empty={<Empty title="No step yet">The definition names no nodes, so nobody can go anywhere. Steps stand under “nodes” in the definition.</Empty>}
+          />
         </Tabs.Panel>
         <Tabs.Panel value="entries"><Entries id={journey.id} /></Tabs.Panel>
         <Tabs.Panel value="definition"><Section title="As stored"><pre className="code" tabIndex={0} style={{ marginTop: 12, maxHeight: 560 }}>{JSON.stringify(journey.definition, null, 2)}</pre></Section></Tabs.Panel>
@@ -98,7 +106,7 @@ function Entries({ id }: { id: string }) {
       id={(row) => row.entry_id}
       columns={[
         { title: "Profile", render: (row) => <A to={`/profiles/${row.profile_id}`} className="main">{row.display}</A> },
-        { title: "Where", render: (row) => row.exited_at ? <span className="muted">{words(row.exit_reason)}</span> : <Status of="active" label={words(row.node)} /> },
+        { title: "Where", stack: true, render: (row) => row.exited_at ? <span className="muted">{words(row.exit_reason)}</span> : <Status of="active" label={words(row.node)} /> },
         { title: "Goes on", wide: true, render: (row) => <When at={row.exited_at ? null : row.due_at} /> },
         { title: "Entered", right: true, render: (row) => <When at={row.entered_at} /> },
       ]}

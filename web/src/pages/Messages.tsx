@@ -1,5 +1,5 @@
 /** Messages: each mail with the decisions that led to it, also those that were not sent. */
-import { Select, Tabs, TextInput } from "@mantine/core";
+import { Button, Select, Tabs, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconArrowBackUp, IconBolt, IconFileText, IconFilter, IconMail, IconReplace, IconShieldCheck, IconSparkles, IconTicket } from "@tabler/icons-react";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
@@ -19,6 +19,10 @@ export function Messages() {
   useEffect(() => {
     if ((search.q ?? "") !== asked) void navigate({ to: "/messages" as never, search: { state, journey, q: asked || undefined } as never, replace: true });
   }, [asked, navigate, state, journey, search.q]);
+  const clear = () => {
+    setText("");
+    void navigate({ to: "/messages" as never, search: {} as never });
+  };
   const list = useListing<MessageRow>("/messages", { q: asked, state, journey }, 5000);
   return (
     <>
@@ -35,12 +39,14 @@ export function Messages() {
         id={(row) => row.id}
         columns={[
           { title: "Message", render: (row) => <><A to={`/messages/${row.id}`} className="main">{row.subject || "No subject yet"}</A><div className="muted small ellipsis">{row.to}</div></> },
-          { title: "State", render: (row) => <Status of={row.clicked_at ? "clicked" : row.opened_at ? "opened" : row.state} /> },
+          { title: "State", stack: true, render: (row) => <Status of={row.clicked_at ? "clicked" : row.opened_at ? "opened" : row.state} /> },
           { title: "Reason", wide: true, render: (row) => <span className="muted">{row.reason ? words(row.reason) : ""}</span> },
           { title: "Journey", wide: true, render: (row) => row.journey_id ? <A to={`/journeys/${row.journey_id}`} className="link">{row.journey_name}</A> : <span className="muted">By API</span> },
           { title: "When", right: true, render: (row) => <When at={row.sent_at ?? row.created_at} /> },
         ]}
-        empty={<Empty title="No message matches">A message appears here as soon as a journey or the API plans it, also when a policy then holds it back.</Empty>}
+        empty={asked || state || journey
+          ? <Empty title="No message matches" action={<Button variant="default" onClick={clear}>Show all messages</Button>}>No planned message fits what is asked for above.</Empty>
+          : <Empty title="No message yet" action={<A to="/journeys" className="link">Look at the journeys</A>}>A message appears here as soon as a journey or the API plans it, also when a policy then holds it back.</Empty>}
       />
     </>
   );

@@ -4,7 +4,7 @@ import { IconBolt, IconFilter, IconGitBranch, IconMail, IconRoute } from "@table
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { useGet, useListing, type Explanation, type MessageRow, type Profile, type TimelineRow } from "../api";
-import { count, plain, words } from "../format";
+import { plain, words } from "../format";
 import { Explain } from "../parts/Explain";
 import { A, Empty, Figure, Figures, Head, List, Loaded, Section, Status, Trouble, Waiting, When } from "../parts/parts";
 
@@ -75,6 +75,7 @@ function About({ profile }: { profile: Profile }) {
               <li key={`${merge.from}${merge.at}`}><IconGitBranch size={16} className="muted" aria-hidden /><span className="wrap">Joined with profile {merge.from}: {merge.reason}</span><span className="end muted small"><When at={merge.at} /></span></li>
             ))}
           </ul>
+          {(profile.identifiers ?? []).length === 0 && <p className="muted" style={{ padding: "10px 0" }}>No identifier is known. One comes with the first event of this person.</p>}
         </Section>
         <Section title="Consent">
           <ul className="rows">
@@ -141,7 +142,7 @@ function Memberships({ profile }: { profile: Profile }) {
 
 export function Why({ segment, profile }: { segment: string; profile: number | string }) {
   const explanation = useGet<Explanation>(`/segments/${segment}/explain?profile=${encodeURIComponent(profile)}`);
-  if (explanation.error) return <Trouble error={explanation.error} />;
+  if (explanation.error) return <Trouble error={explanation.error} retry={() => void explanation.refetch()} />;
   return explanation.data ? <Explain explanation={explanation.data} /> : <Waiting lines={3} />;
 }
 
@@ -175,7 +176,7 @@ function Timeline({ id }: { id: number }) {
           { title: "With", wide: true, render: (row) => <span className="mono muted wrap small">{row.data && Object.keys(row.data).length > 0 ? JSON.stringify(row.data).slice(0, 140) : ""}</span> },
           { title: "When", right: true, render: (row) => <When at={row.at} /> },
         ]}
-        empty={<Empty title="Nothing of this kind">The timeline mixes events, messages, segment changes and journeys as they happen.</Empty>}
+        empty={<Empty title={kind ? "Nothing of this kind" : "Nothing has happened yet"}>The timeline mixes events, messages, segment changes and journeys as they happen.</Empty>}
       />
     </>
   );
@@ -190,11 +191,11 @@ function Mails({ id }: { id: number }) {
       id={(row) => row.id}
       columns={[
         { title: "Subject", render: (row) => <A to={`/messages/${row.id}`} className="main">{row.subject || "No subject yet"}</A> },
-        { title: "State", render: (row) => <Status of={row.state} /> },
+        { title: "State", stack: true, render: (row) => <Status of={row.state} /> },
         { title: "Reason", wide: true, render: (row) => <span className="muted">{row.reason ? words(row.reason) : ""}</span> },
         { title: "When", right: true, render: (row) => <When at={row.sent_at ?? row.created_at} /> },
       ]}
-      empty={<Empty title="Nothing was sent or held back">Each message a journey plans for this person shows here, also those that were not sent, with the reason. So far: {count(0)}.</Empty>}
+      empty={<Empty title="Nothing was sent or held back">Each message a journey plans for this person shows here, also those that were not sent, with the reason.</Empty>}
     />
   );
 }

@@ -33,7 +33,7 @@ export function Profiles() {
           { title: "User id", wide: true, render: (row) => <span className="mono muted ellipsis">{row.user_id ?? "–"}</span> },
           { title: "Segments", right: true, wide: true, render: (row) => count(row.segments) },
           { title: "First seen", wide: true, render: (row) => <When at={row.created_at} /> },
-          { title: "Last seen", render: (row) => <When at={row.last_seen_at} /> },
+          { title: "Last seen", right: true, render: (row) => <When at={row.last_seen_at} /> },
         ]}
         empty={asked
           ? <Empty title="Nobody has this identifier">Profiles are found by the beginning of an e-mail address, a user id or a name.</Empty>

@@ -4,7 +4,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { params, useGet, useListing, type Listing, type ProfileRow, type Segment } from "../api";
 import { count } from "../format";
-import { A, Empty, Figure, Figures, Head, List, Loaded, Section, Sparkline, Status, Trouble, When } from "../parts/parts";
+import { A, Empty, Figure, Figures, Head, List, Loaded, Section, Sparkline, Status, Trouble, Waiting, When } from "../parts/parts";
 import { Why } from "./Profile";
 import { ProfileLink } from "./Profiles";
 
@@ -51,6 +51,7 @@ function Body({ segment }: { segment: Segment }) {
         <Tabs.Panel value="history"><History id={segment.id} /></Tabs.Panel>
         <Tabs.Panel value="why"><Ask id={segment.id} /></Tabs.Panel>
         <Tabs.Panel value="versions">
+          {(segment.versions ?? []).length === 0 && <Empty title="No earlier version">Each change of the condition is kept here with its author and its time.</Empty>}
           <ul className="rows">
             {(segment.versions ?? []).map((version) => (
               <li key={version.version} style={{ flexWrap: "wrap" }}><strong>Version {version.version}</strong><span className="muted">by {version.author}, <When at={version.at} /></span><pre className="code" style={{ flexBasis: "100%" }}>{version.where}</pre></li>
@@ -71,7 +72,7 @@ function Members({ id }: { id: string }) {
       id={(row) => row.id}
       columns={[
         { title: "Profile", render: (row) => <ProfileLink row={row} /> },
-        { title: "In since", render: (row) => <When at={row.since} /> },
+        { title: "In since", right: true, render: (row) => <When at={row.since} /> },
         { title: "Last seen", wide: true, right: true, render: (row) => <When at={row.last_seen_at} /> },
       ]}
       empty={<Empty title="Nobody is in here now">People appear the moment the condition holds for them. “Why this profile” shows what keeps someone out.</Empty>}
@@ -88,7 +89,7 @@ function History({ id }: { id: string }) {
       id={(row) => `${row.at}${row.profile_id}${row.change}`}
       columns={[
         { title: "Profile", render: (row) => <A to={`/profiles/${row.profile_id}`} className="main">{row.display}</A> },
-        { title: "Change", render: (row) => <Status of={row.change === "entered" ? "live" : "exited"} label={row.change === "entered" ? "Entered" : "Left"} /> },
+        { title: "Change", stack: true, render: (row) => <Status of={row.change === "entered" ? "live" : "exited"} label={row.change === "entered" ? "Entered" : "Left"} /> },
         { title: "Because", wide: true, render: (row) => <span className="muted wrap">{row.cause}</span> },
         { title: "When", right: true, render: (row) => <When at={row.at} /> },
       ]}
@@ -114,8 +115,9 @@ function Ask({ id }: { id: string }) {
         <TextInput label="Profile" placeholder="E-mail address, user id or profile number" value={text} onChange={(event) => setText(event.currentTarget.value)} style={{ flex: 1 }} />
         <Button type="submit" variant="default">Explain</Button>
       </form>
-      {found.error && <Trouble error={found.error} />}
-      {asked && found.data && found.data.items.length === 0 && <p className="muted">Nobody has this identifier.</p>}
+      {found.error && <Trouble error={found.error} retry={() => void found.refetch()} />}
+      {found.isLoading && <Waiting lines={3} />}
+      {asked && found.data && found.data.items.length === 0 && <Empty title="Nobody has this identifier">Profiles are found by the beginning of an e-mail address, a user id or a name, or by their number.</Empty>}
       {profile !== undefined && <Why segment={id} profile={profile} />}
     </div>
   );

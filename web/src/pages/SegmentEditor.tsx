@@ -99,7 +99,7 @@ function Editor({ segment }: { segment?: Segment }) {
       <Head title={segment ? `Edit ${segment.name}` : "New segment"} back={segment ? { to: `/segments/${segment.id}`, label: segment.name } : { to: "/segments", label: "Segments" }} line="Write who belongs. The right side shows what that means for real people.">
         <Button onClick={() => void save()} loading={saving} disabled={!name.trim() || !good || !changed}>Save segment</Button>
       </Head>
-      {refusal && refused.length === 0 && <Trouble error={refusal} />}
+      {refusal && refused.length === 0 && <Trouble error={refusal} title="The segment could not be saved" retry={() => void save()} />}
       <div className="side">
         <div>
           <TextInput label="Name" required value={name} onChange={(event) => setName(event.currentTarget.value)} placeholder="Looked at shoes, did not buy" mb={16} />
@@ -116,7 +116,7 @@ function Editor({ segment }: { segment?: Segment }) {
                 {finding.expected && finding.expected.length > 0 && <div className="muted small">Expected {finding.expected.slice(0, 8).join(", ")}</div>}
               </div>
             ))}
-            {check.error && findings.length === 0 && <div className="bad">{check.error.message}</div>}
+            {check.error && findings.length === 0 && <Trouble error={check.error} title="The condition could not be checked" retry={() => void check.refetch()} />}
             {good && findings.length === 0 && <div className="muted">{check.data?.sentence}</div>}
             {good && (check.data?.warnings ?? []).map((warning, index) => <div key={index} className="warn">{warning.message}</div>)}
           </div>
@@ -138,6 +138,7 @@ function Editor({ segment }: { segment?: Segment }) {
               <div style={{ opacity: preview.isPlaceholderData ? 0.5 : 1 }} data-testid="preview">
                 <div className="figure-value" style={{ paddingTop: 8, fontSize: 34, lineHeight: "42px" }}>{count(preview.data.count)}</div>
                 <p className="muted">{share(preview.data.count, preview.data.total)} of {count(preview.data.total)} profiles</p>
+                {preview.data.sample.length === 0 && <p className="muted" style={{ padding: "12px 0" }}>Nobody fits now. A longer time or one condition less lets people in.</p>}
                 <ul className="rows" style={{ marginTop: 12 }}>
                   {preview.data.sample.slice(0, 10).map((profile) => <li key={profile.id}><A to={`/profiles/${profile.id}`} className="link ellipsis">{profile.display}</A></li>)}
                 </ul>

@@ -3,7 +3,7 @@ import { Button, CopyButton, Modal, NumberInput, PasswordInput, Select, Tabs, Te
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { call, useGet, useListing, type Key, type Settings } from "../api";
 import { plain, words } from "../format";
 import { Empty, Head, List, Loaded, Section, Status, When } from "../parts/parts";
@@ -107,6 +107,8 @@ function Keys() {
   const [kind, setKind] = useState("server");
   const [made, setMade] = useState<Key | null>(null);
   const [leaving, setLeaving] = useState<Key | null>(null);
+  const [asking, setAsking] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
   const act = async (work: () => Promise<void>) => {
     try {
       await work();
@@ -115,10 +117,18 @@ function Keys() {
       notifications.show({ color: "red", message: error instanceof Error ? error.message : "This did not work" });
     }
   };
+  const revoke = async () => {
+    setAsking(false);
+    if (leaving) await act(() => call(`/keys/${leaving.id}`, { method: "DELETE" }));
+    // The button that opened the dialog went away with its row.
+    window.setTimeout(() => {
+      if (document.activeElement === null || document.activeElement === document.body) field.current?.focus();
+    }, 150);
+  };
   return (
     <>
       <form className="filters" style={{ alignItems: "flex-end" }} onSubmit={(event) => { event.preventDefault(); void act(async () => { setMade(await call<Key>("/keys", { method: "POST", body: { name: name.trim(), kind } })); setName(""); }); }}>
-        <TextInput label="New key" placeholder="Web shop" value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        <TextInput ref={field} label="New key" placeholder="Web shop" value={name} onChange={(event) => setName(event.currentTarget.value)} />
         <Select label="For" allowDeselect={false} value={kind} onChange={(value) => setKind(value ?? "server")} data={[{ value: "browser", label: "Browser: may only send events" }, { value: "server", label: "Server: trusted events" }, { value: "api", label: "API: everything" }]} w={250} />
         <Button type="submit" disabled={!name.trim()}>Create key</Button>
       </form>
@@ -130,16 +140,16 @@ function Keys() {
       )}
       <List list={list} label="Keys" id={(row) => row.id} columns={[
         { title: "Name", render: (row) => <span style={{ fontWeight: 540 }}>{row.name}</span> },
-        { title: "For", render: (row) => <Status of="draft" label={words(row.kind)} /> },
+        { title: "For", stack: true, render: (row) => <Status of="draft" label={words(row.kind)} /> },
         { title: "Created", wide: true, render: (row) => <When at={row.created_at} /> },
         { title: "Last used", wide: true, render: (row) => <When at={row.last_used_at} /> },
-        { title: "Action", right: true, render: (row) => <button type="button" className="plainbutton link small" onClick={() => setLeaving(row)} aria-label={`Revoke ${row.name}`}>Revoke</button> },
+        { title: "Action", right: true, render: (row) => <button type="button" className="plainbutton link small" onClick={() => { setLeaving(row); setAsking(true); }} aria-label={`Revoke ${row.name}`}>Revoke</button> },
       ]} empty={<Empty title="No key yet">A key lets a site, a server or a script speak to this workspace.</Empty>} />
-      <Modal opened={leaving !== null} onClose={() => setLeaving(null)} title="Revoke this key" closeButtonProps={{ "aria-label": "Close" }}>
+      <Modal opened={asking} onClose={() => setAsking(false)} title="Revoke this key" closeButtonProps={{ "aria-label": "Close" }}>
         <p>Whatever uses “{leaving?.name}” is refused from now on. This cannot be taken back.</p>
         <div style={{ display: "flex", gap: 8, marginTop: 16 }}>
-          <Button color="red" onClick={() => { const id = leaving?.id; setLeaving(null); if (id) void act(() => call(`/keys/${id}`, { method: "DELETE" })); }}>Revoke</Button>
-          <Button variant="default" onClick={() => setLeaving(null)}>Keep it</Button>
+          <Button color="red" onClick={() => void revoke()}>Revoke</Button>
+          <Button variant="default" data-autofocus onClick={() => setAsking(false)}>Keep it</Button>
         </div>
       </Modal>
     </>

@@ -5,6 +5,7 @@ import { GridComponent, TooltipComponent } from "echarts/components";
 import { init, use as register, type EChartsType } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { useEffect, useRef } from "react";
+import { count } from "../format";
 
 register([BarChart, LineChart, GridComponent, TooltipComponent, SVGRenderer]);
 
@@ -38,9 +39,9 @@ export default function Chart({ labels, series, kind = "line", height = 220, lab
         animation: false,
         textStyle: { fontFamily: "Inter Variable, sans-serif", fontSize: 11.5, color: colour("--muted") },
         grid: { left: 4, right: 8, top: 12, bottom: 4, containLabel: true },
-        tooltip: { trigger: "axis", backgroundColor: colour("--mantine-color-body"), borderColor: colour("--rule-strong"), textStyle: { color: colour("--ink"), fontSize: 12 }, axisPointer: { lineStyle: { color: colour("--rule-strong") } } },
+        tooltip: { trigger: "axis", confine: true, valueFormatter: (value: unknown) => count(typeof value === "number" ? value : null), backgroundColor: colour("--mantine-color-body"), borderColor: colour("--rule-strong"), textStyle: { color: colour("--ink"), fontSize: 12 }, axisPointer: { lineStyle: { color: colour("--rule-strong") } } },
         xAxis: { type: "category", data: labels, boundaryGap: kind === "bar", axisTick: { show: false }, axisLine: { lineStyle: { color: colour("--rule-strong") } }, axisLabel: { color: colour("--muted"), hideOverlap: true } },
-        yAxis: { type: "value", minInterval: 1, splitNumber: 3, splitLine: { lineStyle: { color: colour("--rule") } }, axisLabel: { color: colour("--muted") } },
+        yAxis: { type: "value", minInterval: 1, splitNumber: 3, splitLine: { lineStyle: { color: colour("--rule") } }, axisLabel: { color: colour("--muted"), formatter: (value: number) => count(value) } },
         series: series.map((one) => ({ name: one.name, type: kind, data: one.values, showSymbol: false, barMaxWidth: 36, lineStyle: { width: 1.8 }, itemStyle: { color: colour(`--${one.tone}`), borderRadius: [3, 3, 0, 0] }, areaStyle: kind === "line" && one.tone === "accent" ? { opacity: 0.08 } : undefined })),
       },
       true,

@@ -1,5 +1,6 @@
 /** The parts pages are made of: headings, figures, lists, states, instants, statuses. */
 import { Button, Skeleton, Tooltip } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
 import { Problem } from "../api";
@@ -79,11 +80,16 @@ function useNow(): number {
   );
 }
 
+/** Whether the window is as narrow as a phone's; the same limit as in the styles. */
+export function usePhone(): boolean {
+  return useMediaQuery("(max-width: 720px)", false, { getInitialValueInEffect: false }) ?? false;
+}
+
 /** An instant: relative, with the exact one on hover. */
 export function When({ at }: { at: string | null | undefined }) {
   const present = useNow();
   if (!at) return <span className="muted">–</span>;
-  return <time dateTime={at} title={exact(at)} style={{ whiteSpace: "nowrap" }}>{relative(at, present)}</time>;
+  return <time dateTime={at} title={exact(at)}>{relative(at, present)}</time>;
 }
 
 const TONES: Record<string, string> = {
@@ -112,15 +118,18 @@ export function Empty({ title, children, example, action }: { title: string; chi
 }
 
 /** Says what went wrong and what to do. */
-export function Trouble({ error, retry }: { error: Error; retry?: () => void }) {
-  const missing = error instanceof Problem && error.status === 404;
+export function Trouble({ error, retry, title }: { error: Error; retry?: () => void; title?: string }) {
+  const status = error instanceof Problem ? error.status : 0;
+  const missing = status === 404;
+  const out = status === 401;
+  // A browser's own words for a broken connection help nobody.
+  const words = error instanceof TypeError ? "The server cannot be reached." : error.message;
   return (
     <div className="notice bad" role="alert">
-      <strong>{missing ? "This is not here" : "This could not be loaded"}</strong>
-      <div>{error.message}</div>
-      {retry && !missing && (
-        <Button variant="default" size="xs" mt={8} onClick={retry}>Try again</Button>
-      )}
+      <strong>{out ? "You are signed out" : missing ? "This is not here" : (title ?? "This could not be loaded")}</strong>
+      <div className="wrap">{words}</div>
+      {out && <Button variant="default" size="xs" mt={8} onClick={() => window.location.reload()}>Sign in again</Button>}
+      {retry && !missing && !out && <Button variant="default" size="xs" mt={8} onClick={retry}>Try again</Button>}
     </div>
   );
 }
@@ -135,9 +144,15 @@ export function Waiting({ lines = 6 }: { lines?: number }) {
   );
 }
 
+/** A line above what was read before, when reading it again failed. */
+function Stale({ error, retry }: { error: Error | null; retry: () => unknown }) {
+  if (!error) return null;
+  return <Trouble error={error} title="This is not fresh: reading it again failed" retry={() => void retry()} />;
+}
+
 /** Shows a query's three states; the content only when there is some. */
 export function Loaded<T>({ query, lines, children }: { query: { data: T | undefined; error: Error | null; refetch: () => unknown }; lines?: number; children: (data: T) => ReactNode }) {
-  if (query.data !== undefined) return <>{children(query.data)}</>;
+  if (query.data !== undefined) return <><Stale error={query.error} retry={query.refetch} />{children(query.data)}</>;
   if (query.error) return <Trouble error={query.error} retry={() => void query.refetch()} />;
   return <Waiting lines={lines} />;
 }
@@ -146,7 +161,10 @@ export interface Column<T> {
   title: string;
   render: (row: T) => ReactNode;
   right?: boolean;
+  /** Left out on a phone. */
   wide?: boolean;
+  /** Stands under the first column on a phone. */
+  stack?: boolean;
   width?: number | string;
 }
 
@@ -157,16 +175,40 @@ interface Pages<T> {
   refetch: () => unknown;
   hasNextPage: boolean;
   isFetchingNextPage: boolean;
+  isFetchNextPageError: boolean;
   fetchNextPage: () => unknown;
+}
+
+const kind = (column: Column<never>) => [column.right ? "right" : "", column.wide ? "wide" : ""].join(" ").trim() || undefined;
+
+function Heads({ columns }: { columns: Column<never>[] }) {
+  return <thead><tr>{columns.map((column) => <th key={column.title} scope="col" className={kind(column)} style={{ width: column.width }}>{column.title}</th>)}</tr></thead>;
+}
+
+/** The list before its rows are there: the same heads, the same height of rows. */
+function ListWaiting({ columns, label, dense, rows = 8 }: { columns: Column<never>[]; label: string; dense?: boolean; rows?: number }) {
+  return (
+    <div className="tablewrap" aria-busy="true" aria-label={`Loading ${label}`} data-testid="list-waiting">
+      <table className={dense ? "list dense" : "list"} aria-hidden>
+        <Heads columns={columns} />
+        <tbody>
+          {Array.from({ length: rows }, (_, row) => (
+            <tr key={row}>{columns.map((column, index) => <td key={column.title} className={kind(column)}><Skeleton height={12} my={4} radius={4} width={index === 0 ? `${80 - ((row * 17) % 40)}%` : 56} ml={column.right ? "auto" : undefined} /></td>)}</tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
 /** A list that loads further pages as it is scrolled; its first column holds the link. */
 export function List<T>({ list, columns, id, label, empty, dense }: { list: Pages<T>; columns: Column<T>[]; id: (row: T) => string | number; label: string; empty: ReactNode; dense?: boolean }) {
   const end = useRef<HTMLDivElement>(null);
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
+  const phone = usePhone();
+  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = list;
   useEffect(() => {
     const element = end.current;
-    if (!element || !hasNextPage) return;
+    if (!element || !hasNextPage || isFetchNextPageError) return;
     const observer = new IntersectionObserver(
       (entries) => {
         if (entries.some((entry) => entry.isIntersecting) && !isFetchingNextPage) void fetchNextPage();
@@ -175,27 +217,43 @@ export function List<T>({ list, columns, id, label, empty, dense }: { list: Page
     );
     observer.observe(element);
     return () => observer.disconnect();
-  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
+  }, [hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage]);
+  const stacked = phone ? columns.filter((column) => column.stack) : [];
+  const shown = columns.filter((column) => !stacked.includes(column));
   if (list.data === undefined) {
-    return list.error ? <Trouble error={list.error} retry={() => void list.refetch()} /> : <Waiting lines={8} />;
+    return list.error ? <Trouble error={list.error} retry={() => void list.refetch()} /> : <ListWaiting columns={shown as Column<never>[]} label={label} dense={dense} />;
   }
-  if (list.rows.length === 0) return <>{empty}</>;
-  const kind = (column: Column<T>) => [column.right ? "right" : "", column.wide ? "wide" : ""].join(" ").trim() || undefined;
+  const stale = <Stale error={isFetchNextPageError ? null : list.error} retry={list.refetch} />;
+  if (list.rows.length === 0) return <>{stale}{empty}</>;
   return (
-    <div className="tablewrap" tabIndex={0} role="region" aria-label={label}>
-      <table className={dense ? "list dense" : "list"}>
-        <thead>
-          <tr>{columns.map((column) => <th key={column.title} scope="col" className={kind(column)} style={{ width: column.width }}>{column.title}</th>)}</tr>
-        </thead>
-        <tbody>
-          {list.rows.map((row) => (
-            <tr key={id(row)}>{columns.map((column) => <td key={column.title} className={kind(column)}>{column.render(row)}</td>)}</tr>
-          ))}
-        </tbody>
-      </table>
-      <div ref={end}>{isFetchingNextPage && <Waiting lines={2} />}</div>
-    </div>
+    <>
+      {stale}
+      <div className="tablewrap" tabIndex={0} role="region" aria-label={label}>
+        <table className={dense ? "list dense" : "list"}>
+          <Heads columns={shown as Column<never>[]} />
+          <tbody>
+            {list.rows.map((row) => (
+              <tr key={id(row)}>
+                {shown.map((column, index) => (
+                  <td key={column.title} className={kind(column as Column<never>)}>
+                    {column.render(row)}
+                    {index === 0 && stacked.length > 0 && <div className="stacked">{stacked.map((one) => <span key={one.title}>{one.render(row)}</span>)}</div>}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        <div ref={end}>{isFetchingNextPage && <Waiting lines={2} />}</div>
+      </div>
+      {isFetchNextPageError && list.error && !isFetchingNextPage && <div style={{ marginTop: 12 }}><Trouble error={list.error} title="The next rows could not be loaded" retry={() => void fetchNextPage()} /></div>}
+    </>
   );
+}
+
+/** What a list needs of rows that are there already. */
+export function pageOf<T>(rows: T[]): Pages<T> {
+  return { rows, data: rows, error: null, refetch: () => undefined, hasNextPage: false, isFetchingNextPage: false, isFetchNextPageError: false, fetchNextPage: () => undefined };
 }
 
 /** A small line without axes; the words beside it say the number. */

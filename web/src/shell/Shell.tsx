@@ -3,7 +3,7 @@ import { ActionIcon, Menu, useComputedColorScheme, useMantineColorScheme } from 
 import { useHotkeys, useLocalStorage } from "@mantine/hooks";
 import { IconDots, IconLayoutSidebarLeftCollapse, IconLayoutSidebarLeftExpand, IconLogout, IconMoon, IconSearch, IconSun } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Suspense, useEffect, useRef, useState } from "react";
 import { call, Problem, useGet, type Session } from "../api";
 import { count } from "../format";
@@ -36,6 +36,26 @@ function Pulse() {
   );
 }
 
+function inDialog(): boolean {
+  return document.querySelector('[role="dialog"][aria-modal="true"]') !== null;
+}
+
+/** Puts the focus on the content when what held it went away with the old page. */
+function useFocusAfterMove() {
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
+  const before = useRef(path);
+  useEffect(() => {
+    const moved = before.current !== undefined && before.current !== path;
+    before.current = path;
+    if (!moved) return;
+    // Later than a closing dialog hands the focus back.
+    const timer = window.setTimeout(() => {
+      if (document.activeElement === null || document.activeElement === document.body) document.getElementById("content")?.focus({ preventScroll: true });
+    }, 200);
+    return () => window.clearTimeout(timer);
+  }, [path]);
+}
+
 function Frame({ session }: { session: Session }) {
   const [narrow, setNarrow] = useLocalStorage({ key: "rapport-rail-narrow", defaultValue: false });
   const [finding, setFinding] = useState(false);
@@ -45,11 +65,13 @@ function Frame({ session }: { session: Session }) {
   const navigate = useNavigate();
   const leading = useRef(0);
   useEffect(() => connect(), []);
-  useHotkeys([["mod+K", () => setFinding(true)], ["/", () => setFinding(true)], ["g", () => { leading.current = Date.now(); }]]);
+  // Also from a field or an editor; the same keys close it again.
+  useHotkeys([["mod+K", () => setFinding((open) => !open && !inDialog())]], [], true);
+  useHotkeys([["/", (event) => { if (inDialog()) return; event.preventDefault(); setFinding(true); }, { preventDefault: false }], ["g", () => { leading.current = Date.now(); }, { preventDefault: false }]]);
   useEffect(() => {
     const follow = (event: KeyboardEvent) => {
       const typing = event.target instanceof HTMLElement && (event.target.isContentEditable || /INPUT|TEXTAREA|SELECT/.test(event.target.tagName));
-      if (typing || event.metaKey || event.ctrlKey || Date.now() - leading.current > 1200) return;
+      if (typing || event.metaKey || event.ctrlKey || event.altKey || inDialog() || Date.now() - leading.current > 1200) return;
       const place = PLACES.find((one) => one.key === event.key);
       if (!place) return;
       leading.current = 0;
@@ -59,6 +81,7 @@ function Frame({ session }: { session: Session }) {
     window.addEventListener("keydown", follow);
     return () => window.removeEventListener("keydown", follow);
   }, [navigate]);
+  useFocusAfterMove();
   const leave = async () => {
     await call("/session", { method: "DELETE" }).catch(() => undefined);
     disconnect();
@@ -90,7 +113,7 @@ function Frame({ session }: { session: Session }) {
           <span className="space">{session.workspace.name}</span>
           {session.demo && <span className="tag" title="Everything in this workspace is made up, openly">Demo data</span>}
           <button type="button" className="plainbutton finder" onClick={() => setFinding(true)}>
-            <IconSearch size={16} aria-hidden /><span className="label">Search or do</span><kbd aria-hidden>⌘K</kbd>
+            <IconSearch size={16} aria-hidden /><span className="label">Search or do</span><kbd aria-hidden>{/Mac|iPhone|iPad/.test(navigator.platform) ? "⌘K" : "Ctrl K"}</kbd>
           </button>
           <Pulse />
           <ActionIcon variant="subtle" color="gray" onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")} aria-label={scheme === "dark" ? "Use the light theme" : "Use the dark theme"}>
