@@ -63,7 +63,10 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/api/keys", get(keys).post(make_key))
         .route("/api/keys/{id}", delete(delete_key))
         .route("/api/dkim", get(dkim))
-        .route("/api/consents", post(consent))
+        .route("/api/consents", get(consents).post(consent))
+        .route("/api/suppressions", get(suppressions).post(suppress))
+        .route("/api/suppressions/{email}", get(suppression).delete(unsuppress))
+        .route("/api/messages/{id}/raw", get(raw_message))
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::require));
     Router::new().route("/api/session", post(auth::sign_in)).merge(guarded)
 }
@@ -523,4 +526,65 @@ async fn consent(State(app): State<App>, Extension(ws): Ws, body: Body) -> Resul
     let topic = topic.ok_or_else(|| Problem::invalid("Name the topic."))?;
     app.platform.set_consent(ws.0, row.id, topic, state, "api").await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn consents(State(app): State<App>, Extension(ws): Ws, Query(params): Params) -> Answer {
+    let (row, _) = app.platform.hot(ws.0, ProfileId(number(&params, "profile", 0))).await?;
+    let items = app.platform.store.consents(ws.0, row.id).await.map_err(flow::Error::from)?;
+    Ok(Json(json!({"items": items, "next_cursor": null})))
+}
+
+async fn suppressions(State(app): State<App>, Extension(ws): Ws, Query(params): Params) -> Answer {
+    let (offset, many) = (number(&params, "cursor", 0).max(0), limit(&params));
+    let (items, total) =
+        app.platform.store.suppressions(ws.0, offset, many).await.map_err(flow::Error::from)?;
+    let next = (items.len() as i64 == many).then(|| (offset + many).to_string());
+    Ok(Json(json!({"items": items, "next_cursor": next, "total": total})))
+}
+
+async fn suppress(State(app): State<App>, Extension(ws): Ws, body: Body) -> Result<Response, Problem> {
+    let body = read(body)?;
+    let reason = body["reason"].as_str().unwrap_or("manual");
+    if !flow::SUPPRESSION_REASONS.contains(&reason) {
+        let known = flow::SUPPRESSION_REASONS.join(", ");
+        return Err(Problem::invalid(&format!("The reason is one of {known}.")));
+    }
+    let row = app.platform.suppress(ws.0, &text(&body, "email"), reason).await?;
+    Ok((StatusCode::CREATED, Json(row)).into_response())
+}
+
+async fn suppression(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(email): Path<String>,
+) -> Result<Response, Problem> {
+    let row = app.platform.suppression(ws.0, &email).await?;
+    let row = row.ok_or_else(|| Problem::missing("This address is not on the list."))?;
+    Ok(Json(row).into_response())
+}
+
+async fn unsuppress(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(email): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let gone = app.platform.unsuppress(ws.0, &email).await?;
+    if gone { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::missing("This address is not on the list.")) }
+}
+
+async fn raw_message(
+    State(app): State<App>,
+    Extension(ws): Ws,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let raw = app.platform.raw_message(ws.0, &id).await?;
+    let raw = raw.ok_or_else(|| Problem::missing("This message has not been handed over."))?;
+    let headers = [
+        (header::CONTENT_TYPE, "message/rfc822".to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{}.eml\"", id.replace(|c: char| !c.is_ascii_alphanumeric(), "")),
+        ),
+    ];
+    Ok((headers, raw).into_response())
 }

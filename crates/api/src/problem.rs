@@ -65,6 +65,10 @@ impl Problem {
 
 impl From<flow::Error> for Problem {
     fn from(error: flow::Error) -> Problem {
+        if let flow::Error::Store(reused @ store::Error::Reused(_)) = &error {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Problem::plain(status, "idempotency_key_reused", &reused.to_string());
+        }
         let status = match error.kind() {
             Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Kind::Denied => StatusCode::FORBIDDEN,

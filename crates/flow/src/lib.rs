@@ -16,6 +16,7 @@ pub mod registry;
 mod segments;
 mod send;
 mod step;
+mod suppression;
 mod worker;
 
 pub use error::{Error, Problem};
@@ -25,4 +26,5 @@ pub use recipient::{Hint, Recipient};
 pub use segments::{Check, DefinitionKind, Draft, Preview};
 pub use send::{RenderRequest, SendRequest};
 pub use step::{Facts, Hot};
+pub use suppression::REASONS as SUPPRESSION_REASONS;
 pub use worker::Workers;

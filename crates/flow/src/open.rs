@@ -31,16 +31,22 @@ impl Platform {
     /// # Errors
     /// `Conflict` when another process has the directory; otherwise what the store, the log or the lake say.
     pub async fn open(options: Options, clock: Clock) -> Result<Arc<Platform>, Error> {
-        if options.store_url.is_some() {
-            return Err(Error::invalid(
-                "store_unsupported",
-                "/store",
-                "This build keeps its state in SQLite only: leave --store out.",
-            ));
-        }
         let lock = store::DirectoryLock::take(&options.data_dir)?;
-        let log = store::Log::open(&options.data_dir).await?;
-        let store = store::Store::open(&options.data_dir).await?;
+        let location = match &options.store_url {
+            None => store::Location::Directory(options.data_dir.clone()),
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                store::Location::Postgres(url.clone())
+            }
+            Some(_) => {
+                return Err(Error::invalid(
+                    "unknown_store",
+                    "/store",
+                    "The store's address begins with postgres://; without one, SQLite in the data directory is used.",
+                ));
+            }
+        };
+        let log = store::Log::open(&location).await?;
+        let store = store::Store::open(&location).await?;
         let lake = lake::Lake::open(&options.data_dir)?;
         let secret = store.meta_once("secret", &model::clock::random_hex::<32>()).await?;
         let transport = match &options.smtp_url {

@@ -50,7 +50,11 @@ pub struct RenderRequest {
 }
 
 pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
-    match platform.store.recover_intents().await {
+    let now = platform.clock.now();
+    let told = |message: &MessageRow| {
+        emitted_with(message, "Email In Doubt", "", now, json!({"reason": "interrupted"}))
+    };
+    match platform.store.recover_intents(&told).await {
         Ok(ids) if !ids.is_empty() => tracing::warn!(messages = ids.len(), "interrupted sends are in doubt"),
         Ok(_) => {}
         Err(error) => tracing::error!(%error, "interrupted sends could not be looked for"),
@@ -152,6 +156,7 @@ impl Platform {
         let mut trace = composed.trace;
         let gate = Gate {
             id: message.id.clone(),
+            address_key: self.address_key(message.workspace, &message.recipient),
             subject: composed.subject,
             content: composed.content.to_string(),
             trace: json!(with_policy(&trace, "Nothing forbids it: no opt-out, no suppression.", now))
@@ -186,7 +191,7 @@ impl Platform {
             mail::Delivery::Accepted { answer } => ("accepted", answer.clone(), Some("Email Sent")),
             mail::Delivery::Deferred { answer, .. } => ("deferred", answer.clone(), Some("Email Deferred")),
             mail::Delivery::Rejected { answer, .. } => ("rejected", answer.clone(), Some("Email Bounced")),
-            mail::Delivery::InDoubt { answer } => ("in_doubt", answer.clone(), None),
+            mail::Delivery::InDoubt { answer } => ("in_doubt", answer.clone(), Some("Email In Doubt")),
         };
         trace.push(json!({
             "step": "delivery", "title": "Handed over", "at": now, "sentence": format!("{state}: {answer}"), "data": {"state": state},
@@ -198,12 +203,18 @@ impl Platform {
         if let Some(name) = name {
             // A message can be deferred more than once.
             let attempt = if state == "deferred" { format!("-{}", message.attempt) } else { String::new() };
-            let properties = json!({"answer": answer, "attempt": message.attempt + 1});
+            let mut properties = json!({"answer": answer, "attempt": message.attempt + 1});
+            if state == "rejected" {
+                properties["class"] = json!(if delivery.is_hard() { "hard" } else { "soft" });
+            }
             emitted = emitted_with(message, name, &attempt, now, properties);
         }
         let trace = Value::Array(trace).to_string();
         let reason = (state != "accepted").then_some(answer.as_str());
         self.store.record_result(&message.id, state, reason, now, due_at, &trace, &emitted).await?;
+        if delivery.is_hard() {
+            self.suppress(message.workspace, &message.recipient, "hard_bounce").await?;
+        }
         if state == "accepted" {
             self.live.messages_accepted.fetch_add(1, Ordering::Relaxed);
         }
@@ -230,7 +241,7 @@ impl Platform {
     /// Plans a transactional mail; it is sent by the sender like any other.
     ///
     /// # Errors
-    /// `Missing` for an unknown template or profile.
+    /// `Missing` for an unknown template or profile, `Conflict` for a key that was used with another body.
     pub async fn send_transactional(
         &self,
         workspace: WorkspaceId,
@@ -241,6 +252,10 @@ impl Platform {
             return Err(Error::Missing(format!("There is no template '{}'.", request.template)));
         }
         let (row, hot) = self.hot(workspace, request.profile).await?;
+        let body = xxhash_rust::xxh3::xxh3_64(
+            json!([request.template, request.profile, request.data]).to_string().as_bytes(),
+        );
+        let given = request.key.clone();
         let key = request.key.unwrap_or_else(model::clock::random_hex::<16>);
         let send_key = format!("{workspace}/transactional/{}/{key}/{}/email", request.template, row.id);
         let id = message_id(&send_key);
@@ -260,9 +275,15 @@ impl Platform {
             data: request.data.to_string(),
             trace: json!([{"step": "trigger", "title": "Why this mail", "at": now, "sentence": "It was asked for through the API.", "data": {}}]).to_string(),
         };
-        self.store.plan_message(&message).await?;
+        let Some(key) = given else {
+            self.store.plan_message(&message).await?;
+            self.wake.send.notify_one();
+            return Ok(id);
+        };
+        let call = store::Remembered { key, body, status: 202, answer: id };
+        let first = self.store.plan_once(workspace, &call, &[message], now).await?;
         self.wake.send.notify_one();
-        Ok(id)
+        Ok(first.answer)
     }
 
     /// Renders a template as a preview: links lead nowhere, nothing is counted.
@@ -296,6 +317,16 @@ impl Platform {
             now: self.clock.now(),
         };
         self.render_for(&registry, workspace, &order, &mut Vec::new()).await
+    }
+
+    /// The bytes of a message as handed over.
+    ///
+    /// # Errors
+    /// `Missing` when the workspace has no such message.
+    pub async fn raw_message(&self, workspace: WorkspaceId, id: &str) -> Result<Option<Vec<u8>>, Error> {
+        let message = self.store.message(id).await?.filter(|message| message.workspace == workspace);
+        message.ok_or_else(|| Error::Missing("There is no such message.".to_owned()))?;
+        Ok(self.store.raw_message(id).await?)
     }
 
     /// Mails in the built-in inbox, newest first: (message id, html).

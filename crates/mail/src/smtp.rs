@@ -65,6 +65,20 @@ pub enum Delivery {
     },
 }
 
+impl Delivery {
+    /// The address itself is gone for good: unknown user, unknown host, moved, takes no mail. Nothing else that is
+    /// refused says so, and least of all a fault of ours as sender. Source: RFC 3463, RFC 7505.
+    pub fn is_hard(&self) -> bool {
+        const HARD: [&str; 4] = ["5.1.1", "5.1.2", "5.1.6", "5.1.10"];
+        match self {
+            Delivery::Rejected { answer, .. } => {
+                answer.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| HARD.contains(&word))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Where mails go.
 pub enum Transport {
     /// Nowhere: they can be looked at in the console.

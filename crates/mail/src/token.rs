@@ -59,6 +59,18 @@ impl Tokens {
         Tokens { mac: Hmac::new_from_slice(secret).expect("a key of any length") }
     }
 
+    /// A text made unrecognisable for whoever has not the secret: 64 hexadecimal digits.
+    pub fn keyed_hash(&self, text: &str) -> String {
+        let mut mac = self.mac.clone();
+        mac.update(b"keyed hash\0");
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes().iter().fold(String::new(), |mut out, byte| {
+            use std::fmt::Write;
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
+    }
+
     fn tag(&self, bytes: &[u8]) -> Vec<u8> {
         let mut mac = self.mac.clone();
         mac.update(bytes);

@@ -15,6 +15,7 @@ pub const INTERNAL_NAMES: &[&str] = &[
     "Email Deferred",
     "Email Bounced",
     "Email Skipped",
+    "Email In Doubt",
     "Email Opened",
     "Email Link Clicked",
     "Email Marked as Spam",
