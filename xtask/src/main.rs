@@ -12,7 +12,8 @@ fn main() -> ExitCode {
     let outcome = match task.as_deref() {
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(&rest),
-        _ => Err(anyhow::anyhow!("usage: xtask tidy | xtask bench [--list]")),
+        Some("bench-peer") => bench::peer::run(&rest),
+        _ => Err(anyhow::anyhow!("usage: xtask tidy | xtask bench [--list] [SCENARIO …]")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,13 +3,22 @@
 //! `cargo run --release -p xtask -- bench [SCENARIO …]`. Ratios of two things run in turn; absolute figures carry the
 //! machine's noise. Results go to `docs/performance.md` by hand, with the machine and the method.
 
+mod figure;
 mod http;
+mod load;
+mod mail;
+pub mod peer;
 mod server;
+mod sink;
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 
+use figure::{Round, Timer, round, show, show_histogram, show_latencies, show_ratio};
 use http::Connection;
-use server::Server;
+use server::{Process, Server};
 
 /// Rounds of each scenario; spread is shown.
 const ROUNDS: usize = 5;
@@ -17,11 +26,17 @@ const ROUNDS: usize = 5;
 const BATCH_EVENTS: usize = 500;
 /// Requests of one round.
 const REQUESTS: usize = 120;
+/// How long an open-loop load goes on. Units: seconds.
+const PACED_SECONDS: usize = 20;
+/// Requests for one page in a round.
+const PAGES: usize = 5_000;
 
 const SCENARIOS: &[(&str, &str, fn() -> Result<()>)] = &[
-    ("ingest", "HTTP batch to durable log, beside a request that is parsed and refused", ingest),
-    ("membership", "HTTP batch through log and step to memberships", membership),
+    ("ingest", "HTTP batch to durable log, beside parsing alone and beside PostgreSQL's COPY", ingest),
+    ("membership", "HTTP batch through log and step to memberships; latency at half load", membership),
+    ("mail", "event to mail handed over, beside the sum of its parts", mail::run),
     ("pages", "open and click endpoints beside an empty GET", pages),
+    ("preview", "a condition counted over all history (RAPPORT_BENCH_EVENTS, default 2,000,000)", preview),
 ];
 
 /// Runs the named scenarios, or all.
@@ -46,138 +61,161 @@ pub fn run(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// One request's body: `events` product views by people of this round.
-fn body(round: usize, request: usize, events: usize, known_names: bool) -> String {
-    let mut out = String::with_capacity(events * 220);
-    out.push_str("{\"writeKey\":\"bench-write-key-0123456789abcdef\",\"batch\":[");
-    for event in 0..events {
-        if event > 0 {
-            out.push(',');
-        }
-        let person = (request * events + event) * 7 % 20_000;
-        let kind = if known_names { "track" } else { "unknown-call" };
-        out.push_str(&format!(
-            "{{\"type\":\"{kind}\",\"event\":\"Product Viewed\",\"userId\":\"bench-{person}\",\
-             \"messageId\":\"b-{round}-{request}-{event}\",\"properties\":{{\"product_id\":\"p-{}\",\
-             \"category\":\"Shoes\",\"price\":{}.5,\"url\":\"https://shop.example/p/{event}\"}}}}",
-            event % 240,
-            event % 90,
-        ));
-    }
-    out.push_str("]}");
-    out
+#[expect(clippy::disallowed_methods, reason = "the driver is configured by its environment")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
-struct Round {
-    events: usize,
-    wall_s: f64,
-    cpu_s: f64,
-}
-
-impl Round {
-    fn rate(&self) -> f64 {
-        self.events as f64 / self.wall_s
-    }
-
-    fn micros_cpu(&self) -> f64 {
-        self.cpu_s * 1e6 / self.events as f64
-    }
-}
-
-fn show(what: &str, rounds: &[Round]) {
-    let spread = |values: Vec<f64>| {
-        let mut values = values;
-        values.sort_by(f64::total_cmp);
-        (values[0], values[values.len() / 2], values[values.len() - 1])
-    };
-    let (low, mid, high) = spread(rounds.iter().map(Round::rate).collect());
-    let (cpu_low, cpu_mid, cpu_high) = spread(rounds.iter().map(Round::micros_cpu).collect());
-    println!(
-        "  {what:34} {mid:>9.0}/s (min {low:.0}, max {high:.0})   server CPU {cpu_mid:.2} µs each (min {cpu_low:.2}, max {cpu_high:.2})"
-    );
-}
-
-fn send_round(server: &Server, round: usize, valid: bool) -> Result<Round> {
-    let bodies: Vec<String> =
-        (0..REQUESTS).map(|request| body(round, request, BATCH_EVENTS, valid)).collect();
-    let cpu = server.cpu_s()?;
-    let timer = server::Timer::start();
-    std::thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..4)
-            .map(|worker| {
-                let bodies = &bodies;
-                scope.spawn(move || -> Result<()> {
-                    let mut connection = Connection::open(&server.address)?;
-                    for body in bodies.iter().skip(worker).step_by(4) {
-                        let status = connection.post("/v1/batch", &server.write_key, body)?;
-                        if status != 200 {
-                            bail!("the collector answered {status}");
-                        }
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        for worker in workers {
-            worker.join().map_err(|_| anyhow::anyhow!("a sender died"))??;
-        }
-        Ok(())
-    })?;
-    Ok(Round { events: REQUESTS * BATCH_EVENTS, wall_s: timer.seconds(), cpu_s: server.cpu_s()? - cpu })
+/// Bodies of one round.
+fn bodies(round: usize) -> Vec<String> {
+    (0..REQUESTS).map(|request| load::batch(round, request, BATCH_EVENTS)).collect()
 }
 
 fn ingest() -> Result<()> {
-    let server = Server::start()?;
-    let (mut stored, mut refused) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        stored.push(send_round(&server, round, true)?);
-        server.wait_idle()?;
-        refused.push(send_round(&server, round, false)?);
+    let server = Server::start(None)?;
+    let parse = Process::peer(&["parse"])?;
+    let postgres = environment("RAPPORT_TEST_POSTGRES");
+    let copy = postgres.as_deref().map(|url| Process::peer(&["copy", url])).transpose()?;
+    if copy.is_none() {
+        println!("  PostgreSQL's COPY is skipped: RAPPORT_TEST_POSTGRES names no server");
     }
-    show("stored", &stored);
-    show("parsed and refused (kept aside)", &refused);
-    println!("  peak memory {} MB", server.peak_mb()?);
+    let (mut stored, mut parsed, mut copied): (Vec<Round>, Vec<Round>, Vec<Round>) = Default::default();
+    for number in 0..ROUNDS {
+        let bodies = bodies(number);
+        let flood = |process: &Process| -> Result<usize> {
+            load::flood(&process.address, "/v1/batch", &bodies)?;
+            Ok(REQUESTS * BATCH_EVENTS)
+        };
+        // The step follows at its own pace; what it costs belongs to the next scenario.
+        stored.push(round(&server.process, || flood(&server.process))?);
+        server.wait_idle()?;
+        parsed.push(round(&parse, || flood(&parse))?);
+        if let Some(copy) = &copy {
+            copied.push(round(copy, || flood(copy))?);
+        }
+    }
+    show("to the durable log (step running)", &stored);
+    show("parsed and answered, nothing kept", &parsed);
+    show_ratio("log beside parsing", &stored, &parsed);
+    if copy.is_some() {
+        show("COPY (without dedupe; client's CPU alone)", &copied);
+        show_ratio("log beside COPY", &stored, &copied);
+    }
+    println!("  peak memory of the server {} MB", server.process.peak_mb()?);
     Ok(())
 }
 
 fn membership() -> Result<()> {
-    let server = Server::start()?;
+    let server = Server::start(None)?;
     server.segments()?;
     let mut rounds = Vec::new();
-    for round in 0..ROUNDS {
-        let cpu = server.cpu_s()?;
-        let timer = server::Timer::start();
-        let sent = send_round(&server, round, true)?;
-        server.wait_idle()?;
-        rounds.push(Round { events: sent.events, wall_s: timer.seconds(), cpu_s: server.cpu_s()? - cpu });
+    for number in 0..ROUNDS {
+        let bodies = bodies(number);
+        rounds.push(round(&server.process, || {
+            load::flood(&server.process.address, "/v1/batch", &bodies)?;
+            server.wait_idle()?;
+            Ok(REQUESTS * BATCH_EVENTS)
+        })?);
     }
-    show("event to membership", &rounds);
-    println!("  peak memory {} MB", server.peak_mb()?);
-    let latency = server.metric_lines("rapport_membership_seconds")?;
-    for line in latency {
-        println!("  {line}");
-    }
+    show("event to membership, 5 segments", &rounds);
+    println!("  peak memory of the server {} MB", server.process.peak_mb()?);
+
+    let mut rates: Vec<f64> = rounds.iter().map(|r| r.count as f64 / r.wall_s).collect();
+    rates.sort_by(f64::total_cmp);
+    let half = rates[rates.len() / 2] / 2.0;
+    let events = 50;
+    let requests = (half * PACED_SECONDS as f64) as usize / events;
+    let bodies: Vec<String> = (0..requests).map(|request| load::batch(ROUNDS, request, events)).collect();
+    let each = Duration::from_secs_f64(events as f64 / half);
+    let before = server.histogram("rapport_membership_seconds")?;
+    let answers = load::paced(&server.process.address, "/v1/batch", &bodies, each)?;
+    server.wait_idle()?;
+    let after = server.histogram("rapport_membership_seconds")?;
+    println!("  at half load, {half:.0} events/s in requests of {events}:");
+    show_latencies("  intended instant to durable answer", answers);
+    show_histogram("  receipt to membership", &before, &after);
     Ok(())
 }
 
 fn pages() -> Result<()> {
-    let server = Server::start()?;
-    for (what, path) in [
-        ("GET /healthz", "/healthz"),
-        ("open, token refused", "/t/o/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-        ("click, token refused", "/t/c/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+    let (server, html) = mail::delivered()?;
+    let link = |kind: &str| -> Result<String> {
+        let start = html.find(kind).with_context(|| format!("no link {kind} in the mail"))?;
+        let rest = &html[start..];
+        Ok(rest[..rest.find('"').unwrap_or(rest.len())].to_owned())
+    };
+    let (open, click) = (link("/t/o/")?, link("/t/c/")?);
+    let paths = [
+        ("an empty GET", "/healthz".to_owned(), 200),
+        ("open: token read, event durable, picture", open, 200),
+        ("click: token read, event durable, redirect", click, 302),
+    ];
+    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); paths.len()];
+    for _ in 0..ROUNDS {
+        for ((_, path, expected), rounds) in paths.iter().zip(&mut rounds) {
+            rounds.push(round(&server.process, || {
+                let mut connection = Connection::open(&server.process.address)?;
+                for _ in 0..PAGES {
+                    let status = connection.get(path)?;
+                    if status != *expected {
+                        bail!("{path} answered {status}");
+                    }
+                }
+                Ok(PAGES)
+            })?);
+            server.wait_idle()?;
+        }
+    }
+    for ((what, ..), rounds) in paths.iter().zip(&rounds) {
+        show(what, rounds);
+    }
+    show_ratio("open beside the empty GET", &rounds[1], &rounds[0]);
+    show_ratio("click beside the empty GET", &rounds[2], &rounds[0]);
+    Ok(())
+}
+
+fn preview() -> Result<()> {
+    let events: usize = environment("RAPPORT_BENCH_EVENTS").map_or(Ok(2_000_000), |text| text.parse())?;
+    let server = Server::start(None)?;
+    let timer = Timer::start();
+    let requests = events / 2_000;
+    for start in (0..requests).step_by(64) {
+        let bodies: Vec<String> =
+            (start..requests.min(start + 64)).map(|request| load::batch(0, request, 2_000)).collect();
+        load::flood(&server.process.address, "/v1/import", &bodies)?;
+    }
+    server.wait_idle()?;
+    println!(
+        "  {events} events of {} people loaded in {:.0} s; peak memory {} MB",
+        load::PEOPLE,
+        timer.elapsed().as_secs_f64(),
+        server.process.peak_mb()?
+    );
+    for condition in [
+        "did \"Order Completed\" in last 30 days",
+        "count \"Product Viewed\" where category = \"Shoes\" in last 30 days >= 3 and not did \"Order Completed\" in last 7 days",
+        "sum(revenue) of \"Order Completed\" in last 180 days >= 500",
     ] {
         let mut rounds = Vec::new();
+        let mut found = 0;
         for _ in 0..ROUNDS {
-            let cpu = server.cpu_s()?;
-            let timer = server::Timer::start();
-            let mut connection = Connection::open(&server.address)?;
-            for _ in 0..5_000 {
-                connection.get(path)?;
-            }
-            rounds.push(Round { events: 5_000, wall_s: timer.seconds(), cpu_s: server.cpu_s()? - cpu });
+            rounds.push(round(&server.process, || {
+                let answer = server.ask("/api/segments/preview", &json!({"where": condition}))?;
+                found = answer["count"].as_u64().context("the preview has no count")?;
+                Ok(1)
+            })?);
         }
-        show(what, &rounds);
+        rounds.sort_by(|a, b| a.wall_s.total_cmp(&b.wall_s));
+        let (best, mid, worst) = (&rounds[0], &rounds[ROUNDS / 2], &rounds[ROUNDS - 1]);
+        println!(
+            "  {:.0} ms ({:.0} to {:.0}), CPU {:.0} ms: {found} of {} hold {condition}",
+            mid.wall_s * 1e3,
+            best.wall_s * 1e3,
+            worst.wall_s * 1e3,
+            mid.server_s * 1e3,
+            load::PEOPLE
+        );
     }
+    println!("  peak memory of the server {} MB", server.process.peak_mb()?);
     Ok(())
 }
