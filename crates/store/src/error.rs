@@ -54,6 +54,12 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         let text = error.to_string();
+        // Source: SQLite's result codes, SQLITE_FULL.
+        if text.contains("disk is full") {
+            return Error::Unavailable(
+                "the disk is full: make room; nothing of the call was stored".to_owned(),
+            );
+        }
         if text.contains("malformed") || text.contains("not a database") {
             Error::Corrupt(text)
         } else {

@@ -206,7 +206,10 @@ async fn run(
             }
             Err(error) => {
                 tracing::error!(%error, "events could not be stored");
-                let text = error.to_string();
+                let text = match error {
+                    Error::Unavailable(text) => text,
+                    other => other.to_string(),
+                };
                 for request in waiting {
                     let _ = request.answer.send(Err(Error::Unavailable(text.clone())));
                 }

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::Error;
-use crate::sql::{Pool, Session, query};
+use crate::sql::{Lite, Pool, Session, query};
 
 /// Where log and state are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,8 @@ pub(crate) async fn open(
     match location {
         Location::Directory(dir) => {
             let options = sqlite_options(&dir.join(format!("{name}.db")));
-            let mut session = Session::Sqlite(Box::new(SqliteConnection::connect_with(&options).await?));
+            let mut session =
+                Session::Sqlite(Box::new(Lite::new(SqliteConnection::connect_with(&options).await?)));
             session.script(schema.to_owned()).await?;
             let pool = SqlitePoolOptions::new()
                 .max_connections(readers)

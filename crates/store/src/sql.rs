@@ -36,21 +36,59 @@ pub(crate) enum Pool {
 
 /// One connection.
 pub(crate) enum Session {
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(Box<Lite>),
     Postgres(Box<PgConnection>),
+}
+
+/// A connection to SQLite that keeps account of its transaction itself: SQLite ends one of its own accord when the disk
+/// is full or fails, and the driver's count would stay wrong for ever.
+pub(crate) struct Lite {
+    one: SqliteConnection,
+    /// A transaction was begun and not committed.
+    open: bool,
 }
 
 /// An open transaction; rolled back when dropped.
 pub(crate) enum Transaction<'a> {
-    Sqlite(sqlx::Transaction<'a, Sqlite>),
+    Sqlite(&'a mut Lite),
     Postgres(sqlx::Transaction<'a, Postgres>),
+}
+
+impl Lite {
+    pub fn new(one: SqliteConnection) -> Lite {
+        Lite { one, open: false }
+    }
+
+    /// Ends what a dropped transaction left open; comes before everything else that is done here.
+    async fn settle(&mut self) {
+        if std::mem::take(&mut self.open) {
+            // An error says that SQLite has ended it already.
+            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut self.one).await;
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), Error> {
+        self.settle().await;
+        self.open = true;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut self.one).await?;
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), Error> {
+        sqlx::raw_sql("COMMIT").execute(&mut self.one).await?;
+        self.open = false;
+        Ok(())
+    }
 }
 
 impl Session {
     /// Begins a transaction that may write.
     pub async fn begin(&mut self) -> Result<Transaction<'_>, Error> {
         Ok(match self {
-            Session::Sqlite(one) => Transaction::Sqlite(one.begin_with("BEGIN IMMEDIATE").await?),
+            Session::Sqlite(one) => {
+                one.begin().await?;
+                Transaction::Sqlite(one)
+            }
             Session::Postgres(one) => Transaction::Postgres(one.begin().await?),
         })
     }
@@ -58,8 +96,9 @@ impl Session {
     /// Runs a script of several statements.
     pub async fn script(&mut self, script: String) -> Result<(), Error> {
         match self {
-            Session::Sqlite(one) => {
-                sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut **one).await?;
+            Session::Sqlite(lite) => {
+                lite.settle().await;
+                sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut lite.one).await?;
             }
             Session::Postgres(one) => {
                 sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut **one).await?;
@@ -83,6 +122,9 @@ impl Transaction<'_> {
 pub(crate) enum Target<'a> {
     SqlitePool(&'a SqlitePool),
     PostgresPool(&'a PgPool),
+    /// Outside a transaction.
+    Lite(&'a mut Lite),
+    /// Within one.
     Sqlite(&'a mut SqliteConnection),
     Postgres(&'a mut PgConnection),
 }
@@ -99,7 +141,7 @@ impl<'a> From<&'a Pool> for Target<'a> {
 impl<'a> From<&'a mut Session> for Target<'a> {
     fn from(session: &'a mut Session) -> Target<'a> {
         match session {
-            Session::Sqlite(one) => Target::Sqlite(one),
+            Session::Sqlite(one) => Target::Lite(one),
             Session::Postgres(one) => Target::Postgres(one),
         }
     }
@@ -108,7 +150,7 @@ impl<'a> From<&'a mut Session> for Target<'a> {
 impl<'a> From<&'a mut Transaction<'_>> for Target<'a> {
     fn from(transaction: &'a mut Transaction<'_>) -> Target<'a> {
         match transaction {
-            Transaction::Sqlite(one) => Target::Sqlite(&mut *one),
+            Transaction::Sqlite(lite) => Target::Sqlite(&mut lite.one),
             Transaction::Postgres(one) => Target::Postgres(&mut *one),
         }
     }
@@ -117,7 +159,7 @@ impl<'a> From<&'a mut Transaction<'_>> for Target<'a> {
 impl Target<'_> {
     fn dialect(&self) -> Dialect {
         match self {
-            Target::SqlitePool(_) | Target::Sqlite(_) => Dialect::Sqlite,
+            Target::SqlitePool(_) | Target::Lite(_) | Target::Sqlite(_) => Dialect::Sqlite,
             Target::PostgresPool(_) | Target::Postgres(_) => Dialect::Postgres,
         }
     }
@@ -317,6 +359,10 @@ impl Query {
             let text = translate(self.sql, target.dialect());
             Ok(match target {
                 Target::SqlitePool(to) => sqlite(text, self.args).execute(to).await?.rows_affected(),
+                Target::Lite(to) => {
+                    to.settle().await;
+                    sqlite(text, self.args).execute(&mut to.one).await?.rows_affected()
+                }
                 Target::Sqlite(to) => sqlite(text, self.args).execute(to).await?.rows_affected(),
                 Target::PostgresPool(to) => postgres(text, self.args).execute(to).await?.rows_affected(),
                 Target::Postgres(to) => postgres(text, self.args).execute(to).await?.rows_affected(),
@@ -333,6 +379,10 @@ impl Query {
             let text = translate(self.sql, target.dialect());
             Ok(match target {
                 Target::SqlitePool(to) => lite_rows(sqlite(text, self.args).fetch_all(to).await?),
+                Target::Lite(to) => {
+                    to.settle().await;
+                    lite_rows(sqlite(text, self.args).fetch_all(&mut to.one).await?)
+                }
                 Target::Sqlite(to) => lite_rows(sqlite(text, self.args).fetch_all(to).await?),
                 Target::PostgresPool(to) => pg_rows(postgres(text, self.args).fetch_all(to).await?),
                 Target::Postgres(to) => pg_rows(postgres(text, self.args).fetch_all(to).await?),
