@@ -69,6 +69,7 @@ impl Platform {
             options,
             wake: Wake::default(),
             registries: RwLock::new(HashMap::new()),
+            recommender: crate::recommend::Recommender::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,
         };

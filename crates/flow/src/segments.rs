@@ -12,7 +12,8 @@ use crate::Error;
 use crate::error::Problem;
 use crate::platform::Platform;
 use crate::registry::{self, Registry};
-use crate::step::{Facts, Hot, Step};
+use crate::hot::{Facts, Hot};
+use crate::step::Step;
 
 /// Profiles of one chunk.
 const CHUNK: i64 = 5_000;

@@ -1,16 +1,14 @@
 //! The step: takes a batch of events, or profiles whose time has come, through profile → segment → journey and
 //! commits everything that follows, with the consumed position, in one transaction.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Event, IdentifierKind, Position, ProfileId, Timestamp, Value, WorkspaceId};
-use profile::Profile;
 use segment::EventView;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
 use crate::registry::Registry;
 use crate::{Error, codec, emit};
@@ -19,66 +17,8 @@ use crate::{Error, codec, emit};
 pub const STEP_EVENTS_MAX: usize = 2_000;
 /// Due profiles of one step.
 pub const STEP_DUE_MAX: usize = 1_000;
-const STATE_VERSION: u8 = 1;
 /// Open entries of one profile; more are refused.
 const ENTRIES_MAX: usize = 100;
-
-/// A profile's state as the step works on it; stored as one blob.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Hot {
-    /// Identity, attributes, consent.
-    pub profile: Profile,
-    /// Features and memberships.
-    pub segments: segment::State,
-    /// Entries into journeys that have not ended.
-    pub entries: Vec<journey::Entry>,
-}
-
-impl Hot {
-    /// Decodes a stored profile.
-    ///
-    /// # Errors
-    /// `Corrupt` when the bytes are damaged.
-    pub fn decode(bytes: &[u8]) -> Result<Hot, Error> {
-        codec::decode_state(STATE_VERSION, bytes)
-    }
-
-    fn encode(&self) -> Result<Vec<u8>, Error> {
-        codec::encode_state(STATE_VERSION, self)
-    }
-
-    fn due_at(&self) -> Option<Timestamp> {
-        let entries = self.entries.iter().filter_map(|entry| entry.due_at).min();
-        [self.segments.due_at(), entries].into_iter().flatten().min()
-    }
-}
-
-/// A profile's attributes, as conditions read them.
-pub struct Facts<'a> {
-    /// The profile.
-    pub profile: &'a Profile,
-    /// The workspace's zone, for those whose own is unknown.
-    pub zone: &'a jiff::tz::TimeZone,
-}
-
-impl expr::Attributes for Facts<'_> {
-    fn get(&self, path: &str) -> Option<Cow<'_, Value>> {
-        self.profile.get(path)
-    }
-
-    fn zone(&self) -> jiff::tz::TimeZone {
-        let own = self.profile.get("timezone");
-        own.and_then(|zone| jiff::tz::TimeZone::get(zone.as_str()?).ok()).unwrap_or_else(|| self.zone.clone())
-    }
-
-    fn consents(&self, purpose: &str) -> bool {
-        expr::Attributes::consents(self.profile, purpose)
-    }
-
-    fn subscribed(&self, topic: &str) -> bool {
-        expr::Attributes::subscribed(self.profile, topic)
-    }
-}
 
 type Key = (WorkspaceId, ProfileId);
 
@@ -98,6 +38,7 @@ pub struct Step<'a> {
     next_profile_id: i64,
     registries: HashMap<WorkspaceId, Arc<Registry>>,
     emitted: Vec<Event>,
+    interactions: HashMap<WorkspaceId, u64>,
     commit: store::StepCommit,
 }
 
@@ -119,6 +60,7 @@ impl<'a> Step<'a> {
             next_profile_id,
             registries: HashMap::new(),
             emitted: Vec::new(),
+            interactions: HashMap::new(),
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -179,12 +121,13 @@ impl<'a> Step<'a> {
     /// When the store does not answer or another worker has moved the position; nothing has been written then.
     pub async fn commit(mut self) -> Result<i64, Error> {
         for key in &self.dirty {
+            let registry = self.registries.entry(key.0).or_insert_with(|| self.platform.registry(key.0));
             let Some(working) = self.profiles.get(key) else { continue };
             let profile = &working.hot.profile;
             self.commit.profiles.push(store::ProfileRow {
                 workspace: key.0,
                 id: key.1,
-                due_at: working.hot.due_at(),
+                due_at: working.hot.due_at(registry),
                 created_at: working.created_at,
                 last_seen_at: profile.last_seen_at.unwrap_or(working.created_at),
                 email: profile.email(),
@@ -201,6 +144,7 @@ impl<'a> Step<'a> {
         }
         let (sends, emits) = (!self.commit.messages.is_empty(), !self.commit.emitted.is_empty());
         self.platform.store.commit_step(&self.commit).await?;
+        self.platform.recommender.count(&self.interactions);
         if !self.gone.is_empty() {
             self.platform.lake.add_aliases(self.gone.iter().map(|((_, from), into)| (from.0, into.0)));
         }
@@ -277,6 +221,11 @@ impl<'a> Step<'a> {
         let folded = working.hot.profile.fold(event);
         if folded.attributes_changed {
             working.hot.segments.attributes_changed();
+        }
+        if let Some(action) = recommend::Action::of_event(&event.name) {
+            let items = crate::recommend::items_of(&event.properties);
+            items.iter().for_each(|item| working.hot.history.note(item, action, event.timestamp));
+            *self.interactions.entry(event.workspace).or_default() += items.len() as u64;
         }
         let facts = Facts { profile: &working.hot.profile, zone: &registry.zone };
         registry.engine.apply(&mut working.hot.segments, &EventView::of(event), &facts, self.now);
@@ -359,10 +308,7 @@ impl<'a> Step<'a> {
         let mut superseded = Vec::new();
         if let Some(ours) = self.profiles.get_mut(&into) {
             ours.created_at = ours.created_at.min(theirs.created_at);
-            ours.hot.profile.merge(theirs.hot.profile);
-            ours.hot.segments.merge(theirs.hot.segments);
-            ours.hot.segments.attributes_changed();
-            superseded = journey::merge(&mut ours.hot.entries, theirs.hot.entries);
+            superseded = ours.hot.merge(theirs.hot);
             for entry in &ours.hot.entries {
                 self.commit.entries.push(entry_row(into, entry, None, Vec::new(), self.now));
             }
@@ -409,10 +355,13 @@ impl<'a> Step<'a> {
                 &event.name,
                 &properties,
                 &hot.entries,
+                hot.entered.get(&journey.compiled.id).copied(),
                 event.timestamp,
                 &id,
             );
             if let Some(entry) = entry {
+                let last = hot.entered.entry(entry.journey.clone()).or_insert(entry.entered_at);
+                *last = entry.entered_at.max(*last);
                 begun.push(entry.clone());
                 hot.entries.push(entry);
             }
@@ -442,7 +391,7 @@ impl<'a> Step<'a> {
         let registry = self.registry(key.0);
         let now = self.now;
         let Some(working) = self.profiles.get_mut(&key) else { return };
-        let Hot { profile, segments, entries } = &mut working.hot;
+        let Hot { profile, segments, entries, .. } = &mut working.hot;
         let facts = Facts { profile, zone: &registry.zone };
         let changes = registry.engine.settle(segments, &facts, now);
         let mut moved = Vec::new();
@@ -511,9 +460,11 @@ impl<'a> Step<'a> {
                         "sentence": format!("At '{node}', the condition {condition} {word}."), "data": {"node": node, "held": held},
                     }));
                 }
-                journey::Effect::Send { node, template, topic, kind, coupon } => {
-                    let send_key =
-                        format!("{}/journey/{}/{}/{node}/{}/email", key.0, entry.journey, entry.id, key.1);
+                journey::Effect::Send { node, visit, template, topic, kind, coupon } => {
+                    let send_key = format!(
+                        "{}/journey/{}/{}/{node}/{visit}/{}/email",
+                        key.0, entry.journey, entry.id, key.1
+                    );
                     let data = json!({
                         "event": serde_json::from_str::<Value>(&entry.event).unwrap_or_default(),
                         "journey": {"id": entry.journey, "entry": entry.id, "version": entry.version}, "coupon": coupon,

@@ -58,6 +58,7 @@ impl Platform {
             tokio::spawn(step_timers(self.clone(), stop.clone())),
             tokio::spawn(relay(self.clone(), stop.clone())),
             tokio::spawn(archive(self.clone(), stop.clone())),
+            tokio::spawn(crate::recommend::run(self.clone(), stop.clone())),
         ];
         if sending {
             tasks.push(tokio::spawn(crate::send::run(self.clone(), stop.clone())));
