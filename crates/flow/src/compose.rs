@@ -6,9 +6,9 @@ use model::{Map, Timestamp, Value};
 use serde_json::json;
 
 use crate::Error;
+use crate::hot::Hot;
 use crate::platform::Platform;
 use crate::registry::{Registry, template_error};
-use crate::hot::Hot;
 
 /// Recommendations a template is given.
 const RECOMMENDED_MAX: usize = 6;

@@ -21,6 +21,7 @@ mod step;
 mod suppression;
 mod worker;
 
+pub use crate::recommend::Offer;
 pub use error::{Error, Problem};
 pub use hot::{Facts, Hot};
 pub use ingest::{ItemOutcome, Outcome};
@@ -29,4 +30,4 @@ pub use recipient::{Hint, Recipient};
 pub use segments::{Check, DefinitionKind, Draft, Preview};
 pub use send::{RenderRequest, SendRequest};
 pub use suppression::REASONS as SUPPRESSION_REASONS;
-pub use worker::Workers;
+pub use worker::{Work, Workers};

@@ -110,6 +110,9 @@ impl Platform {
         }
         let position = self.store.position("step").await?;
         self.stepped.store(position.0, std::sync::atomic::Ordering::Release);
+        for workspace in self.workspaces_in_force() {
+            self.backfill(workspace, &crate::step::Rebuilt::All).await?;
+        }
         Ok(())
     }
 
@@ -145,6 +148,7 @@ impl Platform {
     /// # Errors
     /// `Invalid` for an unknown time zone or sender.
     pub async fn set_workspace(&self, workspace: WorkspaceId, changes: Value) -> Result<Map, Error> {
+        let _one = self.wake.step.lock().await;
         let mut settings = self.settings(workspace).await?;
         for (name, value) in changes.as_object().into_iter().flatten() {
             if let Some(zone) = value.as_str().filter(|_| name == "timezone")

@@ -3,10 +3,10 @@
 use model::{ProfileId, Timestamp, Trust, Value, WorkspaceId};
 use serde_json::json;
 
+use crate::Error;
+use crate::hot::Hot;
 use crate::live::{Fate, Reason, Recent};
 use crate::platform::Platform;
-use crate::hot::Hot;
-use crate::Error;
 
 /// Rows of a table of present state that a query may see.
 const TABLE_ROWS_MAX: usize = 1_000_000;

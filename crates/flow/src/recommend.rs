@@ -354,13 +354,7 @@ fn keep_newest(steps: &mut Vec<(Timestamp, i64, u32, Action)>) {
     }
 }
 
-fn offer(
-    catalogue: &Catalogue,
-    fitted: &Fitted,
-    history: &History,
-    limit: usize,
-    now: Timestamp,
-) -> Offer {
+fn offer(catalogue: &Catalogue, fitted: &Fitted, history: &History, limit: usize, now: Timestamp) -> Offer {
     let limit = limit.min(recommend::LIMIT_MAX);
     let seen = history.seen();
     let usual = Request::new(&seen, limit);
@@ -498,7 +492,8 @@ mod tests {
     fn a_shelf_of_one_category_is_offered_in_full_and_each_fallback_is_declared() {
         let bodies: Vec<(String, Value)> =
             (0..4).map(|n| format!("p{n}")).map(|id| (id.clone(), product(&id, json!(1)))).collect();
-        let bodies: Vec<(&str, Value)> = bodies.iter().map(|(id, body)| (id.as_str(), body.clone())).collect();
+        let bodies: Vec<(&str, Value)> =
+            bodies.iter().map(|(id, body)| (id.as_str(), body.clone())).collect();
         let catalogue = catalogue(&bodies);
         let fitted = fitted(&catalogue, &[]);
         let mut history = History::default();
@@ -531,7 +526,10 @@ mod tests {
 
     #[test]
     fn an_order_names_its_lines_and_odd_properties_name_nothing() {
-        assert_eq!(items_of(r#"{"products":[{"product_id":"a"},{"product_id":7},{"sku":"x"},3]}"#), ["a", "7"]);
+        assert_eq!(
+            items_of(r#"{"products":[{"product_id":"a"},{"product_id":7},{"sku":"x"},3]}"#),
+            ["a", "7"]
+        );
         assert_eq!(items_of(r#"{"product_id":"a","products":[]}"#), ["a"]);
         for odd in ["", "[]", "{}", r#"{"product_id":null,"products":"a"}"#] {
             assert!(items_of(odd).is_empty(), "{odd}");

@@ -1,6 +1,6 @@
 //! The definitions in force, compiled: what the step and the sender consult. Replaced as a whole when one changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{Map, Value, WorkspaceId};
@@ -14,7 +14,7 @@ pub struct Registry {
     pub engine: segment::Engine,
     /// Segments by id.
     pub segments: BTreeMap<String, SegmentInForce>,
-    /// Journeys by id, live and paused: those inside go on to their ends.
+    /// Journeys by id, live and paused.
     pub journeys: BTreeMap<String, JourneyInForce>,
     /// Templates by id.
     pub templates: BTreeMap<String, Arc<template::Template>>,
@@ -48,27 +48,40 @@ pub struct SegmentInForce {
     pub version: i64,
 }
 
-/// A journey in force.
+/// A journey in force: its current version, and each former one that somebody is still inside of.
 pub struct JourneyInForce {
     /// What people call it.
     pub name: String,
-    /// Ready to step.
-    pub compiled: journey::Compiled,
-    /// Takes new entries.
+    /// The version that new entries get, ready to step.
+    pub compiled: Arc<journey::Compiled>,
+    /// The versions that open entries began with; one that says the same as the current one is the current one.
+    pub former: BTreeMap<i64, Arc<journey::Compiled>>,
+    /// Takes new entries and moves those inside. While it is paused, those inside rest; only an exit event ends them.
     pub live: bool,
 }
 
 impl JourneyInForce {
+    /// The version an entry finishes with.
+    pub fn version(&self, version: i64) -> Option<&journey::Compiled> {
+        if version == self.compiled.version {
+            return Some(&self.compiled);
+        }
+        self.former.get(&version).map(Arc::as_ref)
+    }
+
     /// Whether an event of this name can begin or end an entry.
     pub fn concerns(&self, event: &str) -> bool {
-        let definition = &self.compiled.definition;
-        definition.trigger.event == event || definition.exits.iter().any(|exit| exit.event == event)
+        let ends =
+            |journey: &journey::Compiled| journey.definition.exits.iter().any(|exit| exit.event == event);
+        self.compiled.definition.trigger.event == event
+            || ends(&self.compiled)
+            || self.former.values().any(|former| ends(former))
     }
 }
 
 /// The key of a branch's condition in the engine.
-pub fn branch_key(journey: &str, node: &str) -> String {
-    format!("journey:{journey}/{node}")
+pub fn branch_key(journey: &journey::Compiled, node: &str) -> String {
+    format!("journey:{}@{}/{node}", journey.id, journey.version)
 }
 
 /// Reads a segment's body.
@@ -138,17 +151,38 @@ impl Registry {
             let in_force = SegmentInForce { name: row.name, condition: text, version: row.version };
             registry.segments.insert(row.id, in_force);
         }
+        let inside = store.open_versions(workspace).await?;
         for row in store.definitions(workspace, "journey").await? {
-            let body = serde_json::from_str(&row.body).map_err(|error| {
-                Error::invalid("invalid_journey", "", format!("The journey '{}': {error}", row.id))
-            })?;
-            let compiled =
-                journey::Compiled::new(&row.id, row.version, body).map_err(|error| journey_error(&error))?;
-            for (node, text) in compiled.conditions() {
-                let key = branch_key(&row.id, node);
-                definitions.push(definition(&key, &key, text, false)?);
+            let compiled = Arc::new(compile_journey(&row)?);
+            let mut distinct = vec![compiled.clone()];
+            let mut former = BTreeMap::new();
+            let older = |(id, version): &&(String, i64)| *id == row.id && *version != row.version;
+            if inside.iter().any(|each| older(&each)) {
+                let versions = store.versions(workspace, "journey", &row.id).await?;
+                for (_, version) in inside.iter().filter(older) {
+                    let Some(old) = versions.iter().find(|old| old.version == *version) else { continue };
+                    let old = match compile_journey(old) {
+                        Ok(old) => old,
+                        Err(error) => {
+                            tracing::error!(%error, journey = %row.id, version, "a former version cannot be read; those inside end");
+                            continue;
+                        }
+                    };
+                    let same = distinct.iter().find(|known| known.definition.same_course(&old.definition));
+                    let old = same.cloned().unwrap_or_else(|| Arc::new(old));
+                    distinct.push(old.clone());
+                    former.insert(*version, old);
+                }
             }
-            let in_force = JourneyInForce { name: row.name, compiled, live: row.status == "live" };
+            distinct.sort_by_key(|journey| journey.version);
+            distinct.dedup_by_key(|journey| journey.version);
+            for journey in &distinct {
+                for (node, text) in journey.conditions() {
+                    let key = branch_key(journey, node);
+                    definitions.push(definition(&key, &key, text, false)?);
+                }
+            }
+            let in_force = JourneyInForce { name: row.name, compiled, former, live: row.status == "live" };
             registry.journeys.insert(row.id, in_force);
         }
         for row in store.definitions(workspace, "template").await? {
@@ -163,10 +197,40 @@ impl Registry {
         };
         registry.engine = segment::Engine::build(&definitions, &mut ids)
             .map_err(|error| Error::invalid("invalid_segment", "/where", error.to_string()))?;
+        // Told before the numbers are kept: features that a crash left unfilled are filled at the next start.
+        if !registry.engine.fresh().is_empty() {
+            let mut filling = filling(store, workspace).await?.unwrap_or_default();
+            filling.extend(registry.engine.fresh());
+            set_filling(store, workspace, Some(&filling)).await?;
+        }
         let text = serde_json::to_string(&ids).map_err(|error| Error::Bug(error.to_string()))?;
         store.put_meta(&name, &text).await?;
         Ok(registry)
     }
+}
+
+/// The features that are to be filled from history before the definitions in force can be trusted; none when all are.
+pub(crate) async fn filling(store: &Store, workspace: WorkspaceId) -> Result<Option<BTreeSet<u32>>, Error> {
+    let text = store.meta(&format!("filling.{workspace}")).await?.filter(|text| !text.is_empty());
+    text.map(|text| serde_json::from_str(&text).map_err(|error| Error::Corrupt(error.to_string())))
+        .transpose()
+}
+
+/// Notes which features are to be filled.
+pub(crate) async fn set_filling(
+    store: &Store,
+    workspace: WorkspaceId,
+    features: Option<&BTreeSet<u32>>,
+) -> Result<(), Error> {
+    let text = features.map(|features| serde_json::json!(features).to_string()).unwrap_or_default();
+    Ok(store.put_meta(&format!("filling.{workspace}"), &text).await?)
+}
+
+fn compile_journey(row: &DefinitionRow) -> Result<journey::Compiled, Error> {
+    let body = serde_json::from_str(&row.body).map_err(|error| {
+        Error::invalid("invalid_journey", "", format!("The journey '{}': {error}", row.id))
+    })?;
+    journey::Compiled::new(&row.id, row.version, body).map_err(|error| journey_error(&error))
 }
 
 /// A journey's faults.

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::error::Problem;
+use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
 use crate::registry::{self, Registry};
-use crate::hot::{Facts, Hot};
-use crate::step::Step;
+use crate::step::{Rebuilt, Step};
 
 /// Profiles of one chunk.
 const CHUNK: i64 = 5_000;
@@ -323,6 +323,13 @@ impl Platform {
     ) -> Result<store::DefinitionRow, Error> {
         let one = self.wake.step.lock().await;
         let former = self.definition_row(workspace, &row).await?;
+        let rebuilds = row.kind != DefinitionKind::Template.name();
+        if rebuilds {
+            // What time has decided already is decided by the former definitions.
+            self.step_all_due().await?;
+            let filling = registry::filling(&self.store, workspace).await?.unwrap_or_default();
+            registry::set_filling(&self.store, workspace, Some(&filling)).await?;
+        }
         row.version = self.store.put_definition(workspace, &row).await?;
         if let Err(error) = self.reload(workspace).await {
             // What cannot be compiled together with the rest is taken back.
@@ -331,8 +338,8 @@ impl Platform {
             self.store.put_definition(workspace, &back).await?;
             return Err(error);
         }
-        if row.kind != DefinitionKind::Template.name() {
-            self.backfill(workspace).await?;
+        if rebuilds {
+            self.backfill(workspace, &Rebuilt::One(row.id.clone())).await?;
         }
         drop(one);
         Ok(row)
@@ -347,12 +354,15 @@ impl Platform {
     }
 
     /// Fills the features that are new from the lake and decides every membership anew. The step is held meanwhile.
-    async fn backfill(&self, workspace: WorkspaceId) -> Result<(), Error> {
+    ///
+    /// What is to be filled is noted in the store, so that a start after a crash takes it up again.
+    pub(crate) async fn backfill(&self, workspace: WorkspaceId, rebuilt: &Rebuilt) -> Result<(), Error> {
+        let Some(filling) = registry::filling(&self.store, workspace).await? else { return Ok(()) };
         while self.lake.position() < self.stepped.load(Ordering::Acquire) {
             self.archive_next().await?;
         }
         let registry = self.registry(workspace);
-        let fresh = registry.engine.fresh().to_vec();
+        let fresh: Vec<u32> = filling.into_iter().collect();
         let mut names: Vec<String> = registry
             .engine
             .features()
@@ -366,7 +376,7 @@ impl Platform {
         let states = if names.is_empty() {
             HashMap::new()
         } else {
-            history(self.lake.clone(), registry.clone(), workspace, names, fresh, now).await?
+            history(self.lake.clone(), registry.clone(), workspace, names, fresh.clone(), now).await?
         };
         let mut states = states;
         let mut after = ProfileId(0);
@@ -376,10 +386,10 @@ impl Platform {
             after = last.id;
             let at = Position(self.stepped.load(Ordering::Acquire));
             let mut step = Step::new(self, at, at, self.store.max_profile_id().await?);
-            step.rebuild(rows, &mut states)?;
+            step.rebuild(rows, rebuilt, &fresh, &mut states)?;
             step.commit().await?;
         }
-        Ok(())
+        registry::set_filling(&self.store, workspace, None).await
     }
 
     /// Takes a definition out of force.

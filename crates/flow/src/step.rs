@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
-use crate::registry::Registry;
+use crate::registry::{Registry, branch_key};
 use crate::{Error, codec, emit};
 
 /// Events of one step.
@@ -39,7 +39,30 @@ pub struct Step<'a> {
     registries: HashMap<WorkspaceId, Arc<Registry>>,
     emitted: Vec<Event>,
     interactions: HashMap<WorkspaceId, u64>,
+    rebuilt: Option<Rebuilt>,
     commit: store::StepCommit,
+}
+
+/// What a step after an edit decides anew.
+#[derive(Clone, Debug)]
+pub enum Rebuilt {
+    /// Everything.
+    All,
+    /// What follows from one segment or journey.
+    One(String),
+}
+
+impl Rebuilt {
+    /// Whether a membership changed because of the edit, rather than by what people did or by time.
+    fn explains(&self, change: &segment::Change) -> bool {
+        match self {
+            Rebuilt::All => true,
+            Rebuilt::One(id) => {
+                change.segment == *id
+                    || matches!(change.cause, segment::Cause::Definition | segment::Cause::Segment(_))
+            }
+        }
+    }
 }
 
 impl<'a> Step<'a> {
@@ -61,6 +84,7 @@ impl<'a> Step<'a> {
             registries: HashMap::new(),
             emitted: Vec::new(),
             interactions: HashMap::new(),
+            rebuilt: None,
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -100,14 +124,21 @@ impl<'a> Step<'a> {
     pub fn rebuild(
         &mut self,
         rows: Vec<store::ProfileRow>,
+        rebuilt: &Rebuilt,
+        fresh: &[u32],
         states: &mut HashMap<i64, segment::State>,
     ) -> Result<(), Error> {
+        self.rebuilt = Some(rebuilt.clone());
         for row in rows {
             let mut hot = Hot::decode(&row.state)?;
+            // A fill that a crash cut short has reached some profiles already.
+            fresh.iter().for_each(|feature| hot.segments.forget(*feature));
             if let Some(state) = states.remove(&row.id.0) {
                 hot.segments.merge(state);
             }
             let key = (row.workspace, row.id);
+            let registry = self.registry(row.workspace);
+            hot.entered.retain(|journey, _| registry.journeys.contains_key(journey));
             self.profiles.insert(key, Working { hot, created_at: row.created_at });
             self.settle(key);
             self.dirty.insert(key);
@@ -336,8 +367,8 @@ impl<'a> Step<'a> {
         let mut ended = Vec::new();
         hot.entries.retain(|entry| {
             let journey = registry.journeys.get(&entry.journey);
-            let reason = journey.and_then(|journey| {
-                journey::event(&journey.compiled, entry, &event.name, &properties, event.timestamp)
+            let reason = journey.and_then(|journey| journey.version(entry.version)).and_then(|journey| {
+                journey::event(journey, entry, &event.name, &properties, event.timestamp)
             });
             if let Some(reason) = &reason {
                 ended.push((entry.clone(), reason.clone()));
@@ -345,7 +376,10 @@ impl<'a> Step<'a> {
             reason.is_none()
         });
         let mut begun = Vec::new();
-        for journey in registry.journeys.values().filter(|journey| journey.live) {
+        // A new or edited definition moves people in and out of segments; it does not write to them.
+        let by_definition = event.trust == model::Trust::Internal
+            && properties["cause"] == json!(segment::Cause::Definition.to_string());
+        for journey in registry.journeys.values().filter(|journey| journey.live && !by_definition) {
             if hot.entries.len() >= ENTRIES_MAX {
                 break;
             }
@@ -396,21 +430,23 @@ impl<'a> Step<'a> {
         let changes = registry.engine.settle(segments, &facts, now);
         let mut moved = Vec::new();
         entries.retain_mut(|entry| {
-            let Some(journey) = registry.journeys.get(&entry.journey) else {
-                let ended = Some("journey_deleted".to_owned());
-                entry.due_at = None;
-                moved.push((entry.clone(), journey::Step { ended, moved: true, ..journey::Step::default() }));
-                return false;
+            let in_force = registry.journeys.get(&entry.journey);
+            let journey = match in_force.map(|journey| (journey.live, journey.version(entry.version))) {
+                Some((false, _)) => return true,
+                Some((true, Some(journey))) => journey,
+                lost => {
+                    let reason = if lost.is_none() { "journey_deleted" } else { "version_missing" };
+                    entry.due_at = None;
+                    let step =
+                        journey::Step { ended: Some(reason.to_owned()), moved: true, ..Default::default() };
+                    moved.push((entry.clone(), step));
+                    return false;
+                }
             };
             let mut holds = |node: &str, _: &str| {
-                registry.engine.evaluate(
-                    &crate::registry::branch_key(&journey.compiled.id, node),
-                    segments,
-                    &facts,
-                    now,
-                )
+                registry.engine.evaluate(&branch_key(journey, node), segments, &facts, now)
             };
-            let step = journey::tick(&journey.compiled, entry, now, &mut holds);
+            let step = journey::tick(journey, entry, now, &mut holds);
             let open = step.ended.is_none();
             if step.moved {
                 moved.push((entry.clone(), step));
@@ -419,7 +455,8 @@ impl<'a> Step<'a> {
         });
         let recipient = profile.email();
         for change in changes {
-            let cause = change.cause.to_string();
+            let edited = self.rebuilt.as_ref().is_some_and(|rebuilt| rebuilt.explains(&change));
+            let cause = if edited { segment::Cause::Definition } else { change.cause }.to_string();
             self.emitted.push(emit::segment_change(
                 key.0,
                 key.1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::{Position, Timestamp};
+use model::{Position, ProfileId, Timestamp, WorkspaceId};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,21 @@ const TIMER_BEAT: Duration = Duration::from_millis(100);
 const ARCHIVE_EVENTS_MAX: usize = 5_000;
 /// Events of ours relayed at once.
 const RELAY_EVENTS_MAX: i64 = 2_000;
+
+/// The work of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Events of the log through profile, segment and journey.
+    Events,
+    /// Profiles whose time has come.
+    Timers,
+    /// Events of ours to the log.
+    Relay,
+    /// Events to the lake.
+    Archive,
+    /// Due messages through the gate to the transport.
+    Send,
+}
 
 /// Running workers.
 pub struct Workers {
@@ -66,6 +81,36 @@ impl Platform {
         Workers { stop, tasks }
     }
 
+    /// One round of one worker; how much was done. The workers do nothing but call it in a loop.
+    ///
+    /// # Errors
+    /// What the log, the store or the lake say; the same work is found again.
+    pub async fn round(&self, work: Work) -> Result<usize, Error> {
+        match work {
+            Work::Events => self.step_next().await,
+            Work::Timers => self.step_due().await,
+            Work::Relay => relay_once(self).await,
+            Work::Archive => self.archive_next().await,
+            Work::Send => self.send_due(&CancellationToken::new()).await,
+        }
+    }
+
+    /// Does everything that is due as of now, in this task: for tests, and for commands on a data directory.
+    ///
+    /// # Errors
+    /// What the log, the store or the lake say.
+    pub async fn work_off(&self) -> Result<(), Error> {
+        loop {
+            let mut done = 0;
+            for work in [Work::Events, Work::Timers, Work::Relay, Work::Archive, Work::Send] {
+                done += self.round(work).await?;
+            }
+            if done == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Steps the next events of the log. The number stepped is returned.
     ///
     /// # Errors
@@ -95,9 +140,25 @@ impl Platform {
             return Ok(0);
         }
         let _one = self.wake.step.lock().await;
+        self.step_profiles(&due).await
+    }
+
+    /// Steps every profile that is due as of now. The caller holds the step.
+    pub(crate) async fn step_all_due(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        loop {
+            let due = self.store.due_profiles(now, STEP_DUE_MAX as i64).await?;
+            let many = self.step_profiles(&due).await?;
+            if many < STEP_DUE_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn step_profiles(&self, due: &[(WorkspaceId, ProfileId)]) -> Result<usize, Error> {
         let at = Position(self.stepped.load(Ordering::Acquire));
         let mut step = Step::new(self, at, at, self.store.max_profile_id().await?);
-        step.due(&due).await?;
+        step.due(due).await?;
         step.commit().await?;
         Ok(due.len())
     }

@@ -36,6 +36,13 @@ pub struct Definition {
     pub layout: serde_json::Value,
 }
 
+impl Definition {
+    /// Whether those inside go the same way, whatever the canvas, the description or the entrance say.
+    pub fn same_course(&self, other: &Definition) -> bool {
+        self.nodes == other.nodes && self.exits == other.exits
+    }
+}
+
 /// When a profile may enter again, whatever the entry's key. Shape: `"always"`, `"once"`, `{"after_seconds": 86400}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -66,8 +66,13 @@ impl Action {
     }
 
     /// The events that `of_event` knows.
-    pub const EVENTS: [&str; 5] =
-        ["Product Viewed", "Product Clicked", "Product Added", "Product Added to Wishlist", "Order Completed"];
+    pub const EVENTS: [&str; 5] = [
+        "Product Viewed",
+        "Product Clicked",
+        "Product Added",
+        "Product Added to Wishlist",
+        "Order Completed",
+    ];
 
     /// How much of demand it is.
     fn weight(self) -> f32 {
