@@ -8,10 +8,10 @@ use model::{Clock, Map, Value, WorkspaceId};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::error::{Error, Problem};
 use crate::live::Live;
 use crate::platform::{Options, Platform, Wake};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 
 /// The workspace of a fresh installation.
 pub const FIRST_WORKSPACE: WorkspaceId = WorkspaceId(1);
@@ -81,7 +81,7 @@ impl Platform {
         let now = self.clock.now();
         if self.store.workspaces().await?.is_empty() {
             let settings = json!({
-                "name": "My workspace", "timezone": "UTC", "brand_color": "#1f6f78", "postal_address": "",
+                "attribute_types": {}, "name": "My workspace", "timezone": "UTC", "brand_color": "#1f6f78", "postal_address": "",
                 "from_name": "Rapport", "from_email": "hello@localhost.example", "reply_to": "",
             });
             self.store.put_workspace(FIRST_WORKSPACE, &settings.to_string(), now).await?;
@@ -169,12 +169,15 @@ impl Platform {
                     "The sender is not an address.",
                 ));
             }
-            if !settings.contains_key(name) {
+            if !settings.contains_key(name) && name != registry::TYPES {
                 return Err(Error::invalid(
                     "unknown_setting",
                     &format!("/{name}"),
                     format!("There is no setting '{name}'."),
                 ));
+            }
+            if name == registry::TYPES {
+                self.check_types(workspace, registry::types_of(value)?)?;
             }
             settings.insert(name.clone(), value.clone());
         }
@@ -182,6 +185,30 @@ impl Platform {
         self.store.put_workspace(workspace, &text, self.clock.now()).await?;
         self.reload(workspace).await?;
         Ok(settings)
+    }
+
+    /// A declaration that a condition in force contradicts is refused: the condition would never hold.
+    fn check_types(&self, workspace: WorkspaceId, types: profile::Types) -> Result<(), Error> {
+        let registry = self.registry(workspace);
+        let declared = types.into_iter().map(|(name, declared)| (name, declared.name().to_owned()));
+        let schema = expr::Schema { attributes: declared.collect(), ..registry.schema() };
+        let problems: Vec<Problem> = registry
+            .misfits(&schema)
+            .into_iter()
+            .flat_map(|(name, errors)| errors.into_iter().map(move |error| (name.clone(), error)))
+            .map(|(name, error)| Problem {
+                path: "/attribute_types".to_owned(),
+                message: format!("In {name}: {}. Change the condition or the declaration.", error.message),
+                ..Problem::default()
+            })
+            .collect();
+        match problems.first() {
+            None => Ok(()),
+            Some(first) => {
+                let detail = first.message.clone();
+                Err(Error::Invalid { code: "attribute_type_in_use", detail, problems })
+            }
+        }
     }
 
     /// When the workspace was made.

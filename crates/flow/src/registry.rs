@@ -22,6 +22,8 @@ pub struct Registry {
     pub settings: Map,
     /// The workspace's time zone.
     pub zone: jiff::tz::TimeZone,
+    /// Declared types of attributes.
+    pub types: profile::Types,
 }
 
 impl Default for Registry {
@@ -33,6 +35,7 @@ impl Default for Registry {
             templates: BTreeMap::new(),
             settings: Map::new(),
             zone: jiff::tz::TimeZone::UTC,
+            types: profile::Types::new(),
         }
     }
 }
@@ -82,6 +85,39 @@ impl JourneyInForce {
 /// The key of a branch's condition in the engine.
 pub fn branch_key(journey: &journey::Compiled, node: &str) -> String {
     format!("journey:{}@{}/{node}", journey.id, journey.version)
+}
+
+/// The setting that declares types of attributes. Shape: `{"age": "number"}`.
+pub const TYPES: &str = "attribute_types";
+/// Declared attributes of a workspace.
+const TYPES_MAX: usize = 1_000;
+
+/// Reads declarations.
+///
+/// # Errors
+/// `Invalid` names each attribute whose declaration is wrong.
+pub fn types_of(setting: &Value) -> Result<profile::Types, Error> {
+    let refuse = |path: &str, message: String| Error::invalid("invalid_attribute_type", path, message);
+    let declared = match setting {
+        Value::Null => return Ok(profile::Types::new()),
+        Value::Object(declared) if declared.len() <= TYPES_MAX => declared,
+        _ => {
+            let message =
+                format!("Declare at most {TYPES_MAX} attributes as an object: {{\"age\": \"number\"}}.");
+            return Err(refuse("/attribute_types", message));
+        }
+    };
+    declared
+        .iter()
+        .map(|(name, value)| {
+            let known = value.as_str().and_then(profile::AttributeType::from_name);
+            known.map(|known| (name.clone(), known)).ok_or_else(|| {
+                let names = profile::AttributeType::ALL.map(profile::AttributeType::name).join(", ");
+                let message = format!("The attribute '{name}' is declared as {value}: use one of {names}.");
+                refuse(&format!("/attribute_types/{name}"), message)
+            })
+        })
+        .collect()
 }
 
 /// Reads a segment's body.
@@ -136,6 +172,32 @@ pub fn template_error(error: &template::Error) -> Error {
 }
 
 impl Registry {
+    /// What conditions are checked against. Events and attributes may come; segments and declared types are known.
+    pub fn schema(&self) -> expr::Schema {
+        let segments = self.segments.iter().flat_map(|(id, segment)| [id.clone(), segment.name.clone()]);
+        let types = self.types.iter().map(|(name, declared)| (name.clone(), declared.name().to_owned()));
+        expr::Schema { segments: segments.collect(), attributes: types.collect(), ..expr::Schema::default() }
+    }
+
+    /// What stands against these conditions under a schema: (what it is part of, its faults).
+    pub fn misfits(&self, schema: &expr::Schema) -> Vec<(String, Vec<expr::Error>)> {
+        let segments = self
+            .segments
+            .values()
+            .map(|segment| (format!("the segment '{}'", segment.name), segment.condition.as_str()));
+        let branches = self.journeys.values().flat_map(|journey| {
+            journey
+                .compiled
+                .conditions()
+                .map(|(node, text)| (format!("the branch '{node}' of the journey '{}'", journey.name), text))
+        });
+        segments
+            .chain(branches)
+            .map(|(name, text)| (name, expr::check_text(text, schema).errors))
+            .filter(|(_, errors)| !errors.is_empty())
+            .collect()
+    }
+
     /// Compiles everything that is in force in a workspace.
     ///
     /// # Errors
@@ -144,6 +206,7 @@ impl Registry {
         let mut registry = Registry { settings, ..Registry::default() };
         let zone = registry.settings.get("timezone").and_then(Value::as_str).unwrap_or("UTC");
         registry.zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+        registry.types = types_of(registry.settings.get(TYPES).unwrap_or(&Value::Null))?;
         let mut definitions = Vec::new();
         for row in store.definitions(workspace, "segment").await? {
             let text = condition_of(&row)?;

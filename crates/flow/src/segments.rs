@@ -107,13 +107,7 @@ fn parse(text: &str) -> Result<expr::Condition, Error> {
 impl Platform {
     /// Checks a condition's text.
     pub fn check(&self, workspace: WorkspaceId, text: &str) -> Check {
-        let registry = self.registry(workspace);
-        let mut schema = expr::Schema::default();
-        for (id, segment) in &registry.segments {
-            schema.segments.push(id.clone());
-            schema.segments.push(segment.name.clone());
-        }
-        let checked = expr::check_text(text, &schema);
+        let checked = expr::check_text(text, &self.registry(workspace).schema());
         let condition = checked.condition.as_ref();
         // Events and attributes may come: what is unknown is no warning until a tracking plan says what may come.
         Check {
@@ -225,6 +219,19 @@ impl Platform {
         Ok((row, hot))
     }
 
+    /// A profile's attributes that are not of their declared type.
+    ///
+    /// # Errors
+    /// `Missing` when the workspace has no such profile.
+    pub async fn attribute_problems(
+        &self,
+        workspace: WorkspaceId,
+        profile: ProfileId,
+    ) -> Result<Vec<profile::Problem>, Error> {
+        let (_, hot) = self.hot(workspace, profile).await?;
+        Ok(profile::problems(&hot.profile, &self.registry(workspace).types))
+    }
+
     /// The current version of a definition.
     ///
     /// # Errors
@@ -297,6 +304,19 @@ impl Platform {
                 let compiled = journey::Compiled::new(&row.id, 1, definition)
                     .map_err(|e| registry::journey_error(&e))?;
                 let registry = self.registry(workspace);
+                let schema = registry.schema();
+                let problems: Vec<Problem> = compiled
+                    .conditions()
+                    .flat_map(|(node, text)| {
+                        let path = format!("/nodes/{node}/condition");
+                        let errors = expr::check_text(text, &schema).errors;
+                        errors.into_iter().map(move |error| problem(&path, &error))
+                    })
+                    .collect();
+                if let Some(first) = problems.first() {
+                    let detail = first.message.clone();
+                    return Err(Error::Invalid { code: "invalid_condition", detail, problems });
+                }
                 for (node, template) in compiled.templates() {
                     if !registry.templates.contains_key(template) {
                         let message = format!("There is no template '{template}': make it first.");

@@ -253,6 +253,19 @@ impl<'a> Step<'a> {
         if folded.attributes_changed {
             working.hot.segments.attributes_changed();
         }
+        if !event.backfill && !folded.changed.is_empty() && !registry.types.is_empty() {
+            let of_event = |problem: &profile::Problem| {
+                folded.changed.iter().any(|name| {
+                    problem
+                        .attribute
+                        .strip_prefix(name.as_str())
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                })
+            };
+            let problems = profile::problems(&working.hot.profile, &registry.types);
+            let told = problems.iter().filter(|problem| of_event(problem));
+            self.emitted.extend(told.map(|problem| emit::attribute_problem(key.0, key.1, event, problem)));
+        }
         if let Some(action) = recommend::Action::of_event(&event.name) {
             let items = crate::recommend::items_of(&event.properties);
             items.iter().for_each(|item| working.hot.history.note(item, action, event.timestamp));
