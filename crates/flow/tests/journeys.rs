@@ -107,6 +107,24 @@ async fn a_paused_journey_lets_nobody_in_holds_those_inside_and_still_lets_exit_
 }
 
 #[tokio::test]
+async fn a_pause_or_a_deletion_before_the_intent_wins_over_a_planned_message() {
+    for stop in ["paused", "deleted"] {
+        let mut shop = shop().await;
+        shop.journey("j", wait_then_send(600, "t1")).await;
+        enter(&shop, "ada").await;
+        shop.pass(600);
+        shop.platform.round(flow::Work::Timers).await.unwrap();
+        assert_eq!(shop.mails().await, [("t1".to_owned(), "planned".to_owned())]);
+        shop.set_journey("j", stop).await;
+        shop = shop.crashed().await;
+        shop.work().await;
+        let message = &shop.messages().await[0];
+        let outcome = (message.state.as_str(), message.reason.as_deref());
+        assert_eq!(outcome, ("skipped", Some("source_paused")), "{stop}");
+    }
+}
+
+#[tokio::test]
 async fn an_edit_of_a_paused_journey_leaves_it_paused_and_those_inside_on_their_version() {
     let shop = shop().await;
     shop.journey("j", wait_then_send(600, "t1")).await;
