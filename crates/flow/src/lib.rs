@@ -6,6 +6,7 @@ mod codec;
 mod compose;
 mod emit;
 mod error;
+mod fill;
 mod hot;
 mod ingest;
 pub mod live;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use crate::recommend::Offer;
 pub use error::{Error, Problem};
+pub use fill::Progress;
 pub use hot::{Facts, Hot};
 pub use ingest::{ItemOutcome, Outcome};
 pub use platform::{Limits, Options, Platform};

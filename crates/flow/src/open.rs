@@ -69,6 +69,7 @@ impl Platform {
             options,
             wake: Wake::default(),
             registries: RwLock::new(HashMap::new()),
+            fills: crate::fill::Fills::default(),
             recommender: crate::recommend::Recommender::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,
@@ -111,7 +112,7 @@ impl Platform {
         let position = self.store.position("step").await?;
         self.stepped.store(position.0, std::sync::atomic::Ordering::Release);
         for workspace in self.workspaces_in_force() {
-            self.backfill(workspace, &crate::step::Rebuilt::All).await?;
+            self.take_up_filling(workspace).await?;
         }
         Ok(())
     }
@@ -122,9 +123,21 @@ impl Platform {
     /// `Invalid` when one of them cannot be compiled; the former ones stay in force.
     pub async fn reload(&self, workspace: WorkspaceId) -> Result<(), Error> {
         let settings = self.settings(workspace).await?;
-        let registry = Arc::new(Registry::load(&self.store, workspace, settings).await?);
-        self.registries.write().unwrap_or_else(PoisonError::into_inner).insert(workspace, registry);
+        let mut ids = registry::ids(&self.store, workspace).await?;
+        let registry = Registry::load(&self.store, workspace, settings, &mut ids, None).await?;
+        // Told before the numbers are kept: features that a crash left unfilled are filled at the next start.
+        if !registry.engine.fresh().is_empty() {
+            let mut filling = registry::filling(&self.store, workspace).await?.unwrap_or_default();
+            filling.extend(registry.engine.fresh());
+            registry::set_filling(&self.store, workspace, Some(&filling)).await?;
+        }
+        registry::put_ids(&self.store, workspace, &ids).await?;
+        self.install(workspace, Arc::new(registry));
         Ok(())
+    }
+
+    pub(crate) fn install(&self, workspace: WorkspaceId, registry: Arc<Registry>) {
+        self.registries.write().unwrap_or_else(PoisonError::into_inner).insert(workspace, registry);
     }
 
     /// A workspace's settings.

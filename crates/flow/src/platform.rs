@@ -85,6 +85,7 @@ pub struct Platform {
     pub options: Options,
     pub(crate) wake: Wake,
     pub(crate) registries: RwLock<HashMap<WorkspaceId, Arc<Registry>>>,
+    pub(crate) fills: crate::fill::Fills,
     pub(crate) recommender: Recommender,
     pub(crate) stepped: AtomicI64,
     pub(crate) started_at: Timestamp,

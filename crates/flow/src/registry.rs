@@ -198,24 +198,35 @@ impl Registry {
             .collect()
     }
 
-    /// Compiles everything that is in force in a workspace.
+    /// Compiles everything that is in force in a workspace, or will be after an edit. Features that `ids` does not know
+    /// get new numbers in it; nothing is written.
     ///
     /// # Errors
     /// `Invalid` names the definition that cannot be compiled.
-    pub async fn load(store: &Store, workspace: WorkspaceId, settings: Map) -> Result<Registry, Error> {
+    pub(crate) async fn load(
+        store: &Store,
+        workspace: WorkspaceId,
+        settings: Map,
+        ids: &mut segment::FeatureIds,
+        edit: Option<&Edit<'_>>,
+    ) -> Result<Registry, Error> {
         let mut registry = Registry { settings, ..Registry::default() };
         let zone = registry.settings.get("timezone").and_then(Value::as_str).unwrap_or("UTC");
         registry.zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
         registry.types = types_of(registry.settings.get(TYPES).unwrap_or(&Value::Null))?;
         let mut definitions = Vec::new();
-        for row in store.definitions(workspace, "segment").await? {
+        for row in in_force(store, workspace, "segment", edit).await? {
             let text = condition_of(&row)?;
             definitions.push(definition(&row.id, &row.name, &text, true)?);
             let in_force = SegmentInForce { name: row.name, condition: text, version: row.version };
             registry.segments.insert(row.id, in_force);
         }
-        let inside = store.open_versions(workspace).await?;
-        for row in store.definitions(workspace, "journey").await? {
+        let mut inside = store.open_versions(workspace).await?;
+        if edit.is_some_and(|edit| edit.keeps_former) {
+            let former = store.definitions(workspace, "journey").await?;
+            inside.extend(former.into_iter().map(|row| (row.id, row.version)));
+        }
+        for row in in_force(store, workspace, "journey", edit).await? {
             let compiled = Arc::new(compile_journey(&row)?);
             let mut distinct = vec![compiled.clone()];
             let mut former = BTreeMap::new();
@@ -248,28 +259,57 @@ impl Registry {
             let in_force = JourneyInForce { name: row.name, compiled, former, live: row.status == "live" };
             registry.journeys.insert(row.id, in_force);
         }
-        for row in store.definitions(workspace, "template").await? {
+        for row in in_force(store, workspace, "template", edit).await? {
             let body: Value =
                 serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
             registry.templates.insert(row.id, Arc::new(compile_template(&body)?));
         }
-        let name = format!("features.{workspace}");
-        let mut ids: segment::FeatureIds = match store.meta(&name).await? {
-            Some(text) => serde_json::from_str(&text).map_err(|error| Error::Corrupt(error.to_string()))?,
-            None => segment::FeatureIds::default(),
-        };
-        registry.engine = segment::Engine::build(&definitions, &mut ids)
+        registry.engine = segment::Engine::build(&definitions, ids)
             .map_err(|error| Error::invalid("invalid_segment", "/where", error.to_string()))?;
-        // Told before the numbers are kept: features that a crash left unfilled are filled at the next start.
-        if !registry.engine.fresh().is_empty() {
-            let mut filling = filling(store, workspace).await?.unwrap_or_default();
-            filling.extend(registry.engine.fresh());
-            set_filling(store, workspace, Some(&filling)).await?;
-        }
-        let text = serde_json::to_string(&ids).map_err(|error| Error::Bug(error.to_string()))?;
-        store.put_meta(&name, &text).await?;
         Ok(registry)
     }
+}
+
+/// A definition on its way into force.
+pub(crate) struct Edit<'a> {
+    /// Its next version.
+    pub row: &'a DefinitionRow,
+    /// Keeps the version of every journey that is in force now, as somebody may enter it before the edit is.
+    pub keeps_former: bool,
+}
+
+async fn in_force(
+    store: &Store,
+    workspace: WorkspaceId,
+    kind: &str,
+    edit: Option<&Edit<'_>>,
+) -> Result<Vec<DefinitionRow>, Error> {
+    let mut rows = store.definitions(workspace, kind).await?;
+    if let Some(row) = edit.map(|edit| edit.row).filter(|row| row.kind == kind) {
+        rows.retain(|known| known.id != row.id);
+        if row.status != "deleted" {
+            rows.push(row.clone());
+        }
+    }
+    Ok(rows)
+}
+
+/// The numbers of features and conditions.
+pub(crate) async fn ids(store: &Store, workspace: WorkspaceId) -> Result<segment::FeatureIds, Error> {
+    match store.meta(&format!("features.{workspace}")).await? {
+        Some(text) => serde_json::from_str(&text).map_err(|error| Error::Corrupt(error.to_string())),
+        None => Ok(segment::FeatureIds::default()),
+    }
+}
+
+/// Keeps the numbers of features and conditions.
+pub(crate) async fn put_ids(
+    store: &Store,
+    workspace: WorkspaceId,
+    ids: &segment::FeatureIds,
+) -> Result<(), Error> {
+    let text = serde_json::to_string(ids).map_err(|error| Error::Bug(error.to_string()))?;
+    Ok(store.put_meta(&format!("features.{workspace}"), &text).await?)
 }
 
 /// The features that are to be filled from history before the definitions in force can be trusted; none when all are.

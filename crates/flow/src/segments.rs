@@ -1,11 +1,6 @@
 //! Conditions as people ask for them: checked, previewed over history, explained; definitions saved and put in force.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use model::{Position, ProfileId, Timestamp, Value, WorkspaceId};
-use segment::EventView;
+use model::{ProfileId, Value, WorkspaceId};
 use serde::Serialize;
 
 use crate::Error;
@@ -13,7 +8,6 @@ use crate::error::Problem;
 use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
 use crate::registry::{self, Registry};
-use crate::step::{Rebuilt, Step};
 
 /// Profiles of one chunk.
 const CHUNK: i64 = 5_000;
@@ -335,83 +329,6 @@ impl Platform {
         Ok(())
     }
 
-    /// Writes a version; between two steps fills new features from history and switches over.
-    async fn put_in_force(
-        &self,
-        workspace: WorkspaceId,
-        mut row: store::DefinitionRow,
-    ) -> Result<store::DefinitionRow, Error> {
-        let one = self.wake.step.lock().await;
-        let former = self.definition_row(workspace, &row).await?;
-        let rebuilds = row.kind != DefinitionKind::Template.name();
-        if rebuilds {
-            // What time has decided already is decided by the former definitions.
-            self.step_all_due().await?;
-            let filling = registry::filling(&self.store, workspace).await?.unwrap_or_default();
-            registry::set_filling(&self.store, workspace, Some(&filling)).await?;
-        }
-        row.version = self.store.put_definition(workspace, &row).await?;
-        if let Err(error) = self.reload(workspace).await {
-            // What cannot be compiled together with the rest is taken back.
-            let back = former
-                .unwrap_or_else(|| store::DefinitionRow { status: "deleted".to_owned(), ..row.clone() });
-            self.store.put_definition(workspace, &back).await?;
-            return Err(error);
-        }
-        if rebuilds {
-            self.backfill(workspace, &Rebuilt::One(row.id.clone())).await?;
-        }
-        drop(one);
-        Ok(row)
-    }
-
-    async fn definition_row(
-        &self,
-        workspace: WorkspaceId,
-        row: &store::DefinitionRow,
-    ) -> Result<Option<store::DefinitionRow>, Error> {
-        Ok(self.store.versions(workspace, &row.kind, &row.id).await?.into_iter().next())
-    }
-
-    /// Fills the features that are new from the lake and decides every membership anew. The step is held meanwhile.
-    ///
-    /// What is to be filled is noted in the store, so that a start after a crash takes it up again.
-    pub(crate) async fn backfill(&self, workspace: WorkspaceId, rebuilt: &Rebuilt) -> Result<(), Error> {
-        let Some(filling) = registry::filling(&self.store, workspace).await? else { return Ok(()) };
-        while self.lake.position() < self.stepped.load(Ordering::Acquire) {
-            self.archive_next().await?;
-        }
-        let registry = self.registry(workspace);
-        let fresh: Vec<u32> = filling.into_iter().collect();
-        let mut names: Vec<String> = registry
-            .engine
-            .features()
-            .into_iter()
-            .filter(|feature| fresh.contains(&feature.id))
-            .flat_map(|feature| feature.events)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        let now = self.clock.now();
-        let states = if names.is_empty() {
-            HashMap::new()
-        } else {
-            history(self.lake.clone(), registry.clone(), workspace, names, fresh.clone(), now).await?
-        };
-        let mut states = states;
-        let mut after = ProfileId(0);
-        loop {
-            let rows = self.store.scan_profiles(workspace, after, CHUNK).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id;
-            let at = Position(self.stepped.load(Ordering::Acquire));
-            let mut step = Step::new(self, at, at, self.store.max_profile_id().await?);
-            step.rebuild(rows, rebuilt, &fresh, &mut states)?;
-            step.commit().await?;
-        }
-        registry::set_filling(&self.store, workspace, None).await
-    }
-
     /// Takes a definition out of force.
     ///
     /// # Errors
@@ -446,27 +363,6 @@ impl Platform {
         self.put_in_force(workspace, row).await?;
         Ok(())
     }
-}
-
-async fn history(
-    lake: Arc<lake::Lake>,
-    registry: Arc<Registry>,
-    workspace: WorkspaceId,
-    names: Vec<String>,
-    fresh: Vec<u32>,
-    now: Timestamp,
-) -> Result<HashMap<i64, segment::State>, Error> {
-    tokio::task::spawn_blocking(move || {
-        let mut states: HashMap<i64, segment::State> = HashMap::new();
-        lake.scan(workspace.0, &names, i64::MAX, true, &mut |row| {
-            let event = EventView::new(row.name, row.timestamp, row.properties);
-            let state = states.entry(row.profile_id).or_default();
-            registry.engine.apply_only(state, &fresh, &event, now);
-        })?;
-        Ok(states)
-    })
-    .await
-    .map_err(|error| Error::Bug(error.to_string()))?
 }
 
 /// An id from a name.

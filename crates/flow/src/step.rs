@@ -8,6 +8,7 @@ use model::{Event, IdentifierKind, Position, ProfileId, Timestamp, Value, Worksp
 use segment::EventView;
 use serde_json::json;
 
+use crate::fill::Fill;
 use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
 use crate::registry::{Registry, branch_key};
@@ -39,30 +40,9 @@ pub struct Step<'a> {
     registries: HashMap<WorkspaceId, Arc<Registry>>,
     emitted: Vec<Event>,
     interactions: HashMap<WorkspaceId, u64>,
-    rebuilt: Option<Rebuilt>,
+    fills: HashMap<WorkspaceId, Option<Arc<Fill>>>,
+    filled: HashSet<Key>,
     commit: store::StepCommit,
-}
-
-/// What a step after an edit decides anew.
-#[derive(Clone, Debug)]
-pub enum Rebuilt {
-    /// Everything.
-    All,
-    /// What follows from one segment or journey.
-    One(String),
-}
-
-impl Rebuilt {
-    /// Whether a membership changed because of the edit, rather than by what people did or by time.
-    fn explains(&self, change: &segment::Change) -> bool {
-        match self {
-            Rebuilt::All => true,
-            Rebuilt::One(id) => {
-                change.segment == *id
-                    || matches!(change.cause, segment::Cause::Definition | segment::Cause::Segment(_))
-            }
-        }
-    }
 }
 
 impl<'a> Step<'a> {
@@ -84,7 +64,8 @@ impl<'a> Step<'a> {
             registries: HashMap::new(),
             emitted: Vec::new(),
             interactions: HashMap::new(),
-            rebuilt: None,
+            fills: HashMap::new(),
+            filled: HashSet::new(),
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -117,29 +98,18 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// Takes profiles whose new features were filled from history; decides their memberships anew.
+    /// Takes profiles that await features filled from history; decides their memberships anew.
     ///
     /// # Errors
     /// `Corrupt` when a state is damaged.
-    pub fn rebuild(
-        &mut self,
-        rows: Vec<store::ProfileRow>,
-        rebuilt: &Rebuilt,
-        fresh: &[u32],
-        states: &mut HashMap<i64, segment::State>,
-    ) -> Result<(), Error> {
-        self.rebuilt = Some(rebuilt.clone());
+    pub fn sweep(&mut self, rows: Vec<store::ProfileRow>) -> Result<(), Error> {
         for row in rows {
-            let mut hot = Hot::decode(&row.state)?;
-            // A fill that a crash cut short has reached some profiles already.
-            fresh.iter().for_each(|feature| hot.segments.forget(*feature));
-            if let Some(state) = states.remove(&row.id.0) {
-                hot.segments.merge(state);
-            }
             let key = (row.workspace, row.id);
-            let registry = self.registry(row.workspace);
-            hot.entered.retain(|journey, _| registry.journeys.contains_key(journey));
-            self.profiles.insert(key, Working { hot, created_at: row.created_at });
+            self.take(row)?;
+            let registry = self.registry(key.0);
+            if let Some(working) = self.profiles.get_mut(&key) {
+                working.hot.entered.retain(|journey, _| registry.journeys.contains_key(journey));
+            }
             self.settle(key);
             self.dirty.insert(key);
         }
@@ -176,6 +146,12 @@ impl<'a> Step<'a> {
         let (sends, emits) = (!self.commit.messages.is_empty(), !self.commit.emitted.is_empty());
         self.platform.store.commit_step(&self.commit).await?;
         self.platform.recommender.count(&self.interactions);
+        for (workspace, fill) in &self.fills {
+            let written = self.filled.iter().filter(|key| key.0 == *workspace && self.dirty.contains(key));
+            if let Some(fill) = fill {
+                fill.poured(written.map(|key| key.1));
+            }
+        }
         if !self.gone.is_empty() {
             self.platform.lake.add_aliases(self.gone.iter().map(|((_, from), into)| (from.0, into.0)));
         }
@@ -230,9 +206,20 @@ impl<'a> Step<'a> {
 
     async fn load(&mut self, ids: Vec<ProfileId>) -> Result<(), Error> {
         for row in self.platform.store.load_profiles(&ids).await? {
-            let hot = Hot::decode(&row.state)?;
-            self.profiles.insert((row.workspace, row.id), Working { hot, created_at: row.created_at });
+            self.take(row)?;
         }
+        Ok(())
+    }
+
+    fn take(&mut self, row: store::ProfileRow) -> Result<(), Error> {
+        let mut hot = Hot::decode(&row.state)?;
+        let platform = self.platform;
+        let fill = self.fills.entry(row.workspace).or_insert_with(|| platform.fills.of(row.workspace));
+        if let Some(fill) = fill.as_ref().filter(|fill| fill.awaits(row.id)) {
+            fill.pour(row.id, &mut hot.segments);
+            self.filled.insert((row.workspace, row.id));
+        }
+        self.profiles.insert((row.workspace, row.id), Working { hot, created_at: row.created_at });
         Ok(())
     }
 
@@ -467,8 +454,9 @@ impl<'a> Step<'a> {
             open
         });
         let recipient = profile.email();
+        let fill = self.fills.get(&key.0).and_then(Option::as_ref).filter(|_| self.filled.contains(&key));
         for change in changes {
-            let edited = self.rebuilt.as_ref().is_some_and(|rebuilt| rebuilt.explains(&change));
+            let edited = fill.as_ref().is_some_and(|fill| fill.explains(&change));
             let cause = if edited { segment::Cause::Definition } else { change.cause }.to_string();
             self.emitted.push(emit::segment_change(
                 key.0,

@@ -174,7 +174,40 @@ impl Platform {
         if many == 0 {
             return Ok(0);
         }
-        let records = self.log.read(Position(from + 1), many).await?;
+        let rows: Vec<lake::Row> = self
+            .owned_events(Position(from + 1), many)
+            .await?
+            .into_iter()
+            .map(|(position, event, owner)| lake::Row {
+                position: position.0,
+                workspace: event.workspace.0,
+                profile_id: owner.map_or(0, |id| id.0),
+                message_id: event.message_id,
+                call: event.call.name().to_owned(),
+                name: event.name,
+                user_id: event.user_id,
+                anonymous_id: event.anonymous_id,
+                timestamp: event.timestamp,
+                original_timestamp: event.original_timestamp,
+                received_at: event.received_at,
+                properties: event.properties,
+                context: event.context,
+                trust: format!("{:?}", event.trust).to_lowercase(),
+                backfill: event.backfill,
+            })
+            .collect();
+        let many = rows.len();
+        self.lake.append(rows)?;
+        Ok(many)
+    }
+
+    /// Events of the log with the profile each belongs to, as things are now.
+    pub(crate) async fn owned_events(
+        &self,
+        from: Position,
+        many: usize,
+    ) -> Result<Vec<(Position, model::Event, Option<ProfileId>)>, Error> {
+        let records = self.log.read(from, many).await?;
         let mut events = Vec::with_capacity(records.len());
         let mut wanted = Vec::new();
         for (position, bytes) in &records {
@@ -186,36 +219,14 @@ impl Platform {
         wanted.sort_unstable();
         wanted.dedup();
         let index = self.store.lookup_identifiers(&wanted).await?;
-        let rows: Vec<lake::Row> = events
-            .into_iter()
-            .map(|(position, event, identifiers)| {
-                let owner = emit::subject(&event).or_else(|| {
-                    identifiers
-                        .into_iter()
-                        .find_map(|id| index.get(&(event.workspace, id.kind, id.value)).copied())
-                });
-                lake::Row {
-                    position: position.0,
-                    workspace: event.workspace.0,
-                    profile_id: owner.map_or(0, |id| self.lake.alias(id.0).unwrap_or(id.0)),
-                    message_id: event.message_id,
-                    call: event.call.name().to_owned(),
-                    name: event.name,
-                    user_id: event.user_id,
-                    anonymous_id: event.anonymous_id,
-                    timestamp: event.timestamp,
-                    original_timestamp: event.original_timestamp,
-                    received_at: event.received_at,
-                    properties: event.properties,
-                    context: event.context,
-                    trust: format!("{:?}", event.trust).to_lowercase(),
-                    backfill: event.backfill,
-                }
-            })
-            .collect();
-        let many = rows.len();
-        self.lake.append(rows)?;
-        Ok(many)
+        let owned = |(position, event, identifiers): (Position, model::Event, Vec<profile::Identifier>)| {
+            let known = identifiers
+                .into_iter()
+                .find_map(|id| index.get(&(event.workspace, id.kind, id.value)).copied());
+            let owner = emit::subject(&event).or(known);
+            (position, event, owner.map(|id| ProfileId(self.lake.alias(id.0).unwrap_or(id.0))))
+        };
+        Ok(events.into_iter().map(owned).collect())
     }
 
     async fn flush(&self) -> Result<(), Error> {
