@@ -16,6 +16,7 @@ const ALLOWED_IMPORTS: &[(&str, &[&str])] = &[
     ("segment", &["model", "expr"]),
     ("journey", &["model", "expr"]),
     ("policy", &["model", "expr"]),
+    ("recommend", &["model"]),
     ("template", &["model", "expr"]),
     ("store", &["model"]),
     ("lake", &["model", "expr"]),

@@ -6,9 +6,9 @@ use model::{Map, Timestamp, Value};
 use serde_json::json;
 
 use crate::Error;
+use crate::hot::Hot;
 use crate::platform::Platform;
 use crate::registry::{Registry, template_error};
-use crate::step::Hot;
 
 /// Recommendations a template is given.
 const RECOMMENDED_MAX: usize = 6;
@@ -64,15 +64,9 @@ impl Platform {
             if let Some(score) = registry.engine.engagement_score(&hot.segments, order.now) {
                 customer.insert("engagement_score".to_owned(), json!(score));
             }
-            let items = self.recommendations(workspace, row.id, RECOMMENDED_MAX).await?;
-            if !items.is_empty() {
-                let names: Vec<&str> = items.iter().filter_map(|item| item["name"].as_str()).collect();
-                trace.push(json!({
-                    "step": "recommendations", "title": "Recommended products", "at": order.now,
-                    "sentence": format!("Offered: {}.", names.join(", ")), "data": items,
-                }));
-            }
-            recommendations.insert(row.id.0.to_string(), json!(items));
+            let offer = self.offer(workspace, &hot.history, RECOMMENDED_MAX).await?;
+            trace.extend(offer.trace);
+            recommendations.insert(row.id.0.to_string(), json!(offer.items));
         }
         let mut data = order.data.as_object().cloned().unwrap_or_default();
         if let Some(prefix) = data.get("coupon").and_then(Value::as_str).map(str::to_owned) {

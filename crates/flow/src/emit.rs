@@ -55,6 +55,22 @@ pub fn segment_change(
     event(workspace, profile, name, id, at, json!({"segment": segment, "cause": cause}))
 }
 
+/// `Attribute Mistyped`: an event set an attribute to a value that is not of its declared type. The value is kept.
+pub fn attribute_problem(
+    workspace: WorkspaceId,
+    profile: ProfileId,
+    cause: &Event,
+    problem: &profile::Problem,
+) -> Event {
+    let text = format!("{}/{}", problem.attribute, cause.message_id);
+    let id = format!("mistyped-{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()));
+    let properties = json!({
+        "code": problem.code, "attribute": problem.attribute, "declared": problem.declared, "value": problem.value,
+        "message": problem.message, "message_id": cause.message_id, "trust": cause.trust,
+    });
+    event(workspace, profile, "Attribute Mistyped", id, cause.received_at, properties)
+}
+
 /// An event about a message: `Email Sent`, `Email Skipped` … Once per message and name.
 pub fn message(
     workspace: WorkspaceId,

@@ -271,9 +271,3 @@ pub fn row(event: &Event, outcome: Fate, position: Option<i64>) -> Recent {
         reasons: Vec::new(),
     }
 }
-
-/// The first product id in raw properties, found without parsing them.
-pub fn product_id(properties: &str) -> Option<&str> {
-    let rest = properties.split_once("\"product_id\"")?.1.trim_start().strip_prefix(':')?.trim_start();
-    rest.strip_prefix('"')?.split('"').next()
-}

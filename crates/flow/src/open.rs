@@ -8,10 +8,10 @@ use model::{Clock, Map, Value, WorkspaceId};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::error::{Error, Problem};
 use crate::live::Live;
 use crate::platform::{Options, Platform, Wake};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 
 /// The workspace of a fresh installation.
 pub const FIRST_WORKSPACE: WorkspaceId = WorkspaceId(1);
@@ -69,6 +69,8 @@ impl Platform {
             options,
             wake: Wake::default(),
             registries: RwLock::new(HashMap::new()),
+            fills: crate::fill::Fills::default(),
+            recommender: crate::recommend::Recommender::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,
         };
@@ -80,7 +82,7 @@ impl Platform {
         let now = self.clock.now();
         if self.store.workspaces().await?.is_empty() {
             let settings = json!({
-                "name": "My workspace", "timezone": "UTC", "brand_color": "#1f6f78", "postal_address": "",
+                "attribute_types": {}, "name": "My workspace", "timezone": "UTC", "brand_color": "#1f6f78", "postal_address": "",
                 "from_name": "Rapport", "from_email": "hello@localhost.example", "reply_to": "",
             });
             self.store.put_workspace(FIRST_WORKSPACE, &settings.to_string(), now).await?;
@@ -109,6 +111,9 @@ impl Platform {
         }
         let position = self.store.position("step").await?;
         self.stepped.store(position.0, std::sync::atomic::Ordering::Release);
+        for workspace in self.workspaces_in_force() {
+            self.take_up_filling(workspace).await?;
+        }
         Ok(())
     }
 
@@ -118,9 +123,21 @@ impl Platform {
     /// `Invalid` when one of them cannot be compiled; the former ones stay in force.
     pub async fn reload(&self, workspace: WorkspaceId) -> Result<(), Error> {
         let settings = self.settings(workspace).await?;
-        let registry = Arc::new(Registry::load(&self.store, workspace, settings).await?);
-        self.registries.write().unwrap_or_else(PoisonError::into_inner).insert(workspace, registry);
+        let mut ids = registry::ids(&self.store, workspace).await?;
+        let registry = Registry::load(&self.store, workspace, settings, &mut ids, None).await?;
+        // Told before the numbers are kept: features that a crash left unfilled are filled at the next start.
+        if !registry.engine.fresh().is_empty() {
+            let mut filling = registry::filling(&self.store, workspace).await?.unwrap_or_default();
+            filling.extend(registry.engine.fresh());
+            registry::set_filling(&self.store, workspace, Some(&filling)).await?;
+        }
+        registry::put_ids(&self.store, workspace, &ids).await?;
+        self.install(workspace, Arc::new(registry));
         Ok(())
+    }
+
+    pub(crate) fn install(&self, workspace: WorkspaceId, registry: Arc<Registry>) {
+        self.registries.write().unwrap_or_else(PoisonError::into_inner).insert(workspace, registry);
     }
 
     /// A workspace's settings.
@@ -144,6 +161,7 @@ impl Platform {
     /// # Errors
     /// `Invalid` for an unknown time zone or sender.
     pub async fn set_workspace(&self, workspace: WorkspaceId, changes: Value) -> Result<Map, Error> {
+        let _one = self.wake.step.lock().await;
         let mut settings = self.settings(workspace).await?;
         for (name, value) in changes.as_object().into_iter().flatten() {
             if let Some(zone) = value.as_str().filter(|_| name == "timezone")
@@ -164,12 +182,15 @@ impl Platform {
                     "The sender is not an address.",
                 ));
             }
-            if !settings.contains_key(name) {
+            if !settings.contains_key(name) && name != registry::TYPES {
                 return Err(Error::invalid(
                     "unknown_setting",
                     &format!("/{name}"),
                     format!("There is no setting '{name}'."),
                 ));
+            }
+            if name == registry::TYPES {
+                self.check_types(workspace, registry::types_of(value)?)?;
             }
             settings.insert(name.clone(), value.clone());
         }
@@ -177,6 +198,30 @@ impl Platform {
         self.store.put_workspace(workspace, &text, self.clock.now()).await?;
         self.reload(workspace).await?;
         Ok(settings)
+    }
+
+    /// A declaration that a condition in force contradicts is refused: the condition would never hold.
+    fn check_types(&self, workspace: WorkspaceId, types: profile::Types) -> Result<(), Error> {
+        let registry = self.registry(workspace);
+        let declared = types.into_iter().map(|(name, declared)| (name, declared.name().to_owned()));
+        let schema = expr::Schema { attributes: declared.collect(), ..registry.schema() };
+        let problems: Vec<Problem> = registry
+            .misfits(&schema)
+            .into_iter()
+            .flat_map(|(name, errors)| errors.into_iter().map(move |error| (name.clone(), error)))
+            .map(|(name, error)| Problem {
+                path: "/attribute_types".to_owned(),
+                message: format!("In {name}: {}. Change the condition or the declaration.", error.message),
+                ..Problem::default()
+            })
+            .collect();
+        match problems.first() {
+            None => Ok(()),
+            Some(first) => {
+                let detail = first.message.clone();
+                Err(Error::Invalid { code: "attribute_type_in_use", detail, problems })
+            }
+        }
     }
 
     /// When the workspace was made.

@@ -9,6 +9,7 @@ use model::{Clock, Timestamp, WorkspaceId};
 use tokio::sync::Notify;
 
 use crate::live::Live;
+use crate::recommend::Recommender;
 use crate::registry::Registry;
 
 /// Limits of the collector; defaults are those of `model::limit`.
@@ -84,6 +85,8 @@ pub struct Platform {
     pub options: Options,
     pub(crate) wake: Wake,
     pub(crate) registries: RwLock<HashMap<WorkspaceId, Arc<Registry>>>,
+    pub(crate) fills: crate::fill::Fills,
+    pub(crate) recommender: Recommender,
     pub(crate) stepped: AtomicI64,
     pub(crate) started_at: Timestamp,
     pub(crate) secret: String,
@@ -96,6 +99,11 @@ impl Platform {
     pub fn registry(&self, workspace: WorkspaceId) -> Arc<Registry> {
         let all = self.registries.read().unwrap_or_else(PoisonError::into_inner);
         all.get(&workspace).cloned().unwrap_or_default()
+    }
+
+    /// The workspaces there are.
+    pub(crate) fn workspaces_in_force(&self) -> Vec<WorkspaceId> {
+        self.registries.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
     /// When this process opened it.

@@ -1,12 +1,12 @@
-//! SQL over the lake and the tables of present state; catalogue and recommendations.
+//! SQL over the lake and the tables of present state; intake, quarantine, catalogue.
 
 use model::{ProfileId, Timestamp, Trust, Value, WorkspaceId};
 use serde_json::json;
 
+use crate::Error;
+use crate::hot::Hot;
 use crate::live::{Fate, Reason, Recent};
 use crate::platform::Platform;
-use crate::step::Hot;
-use crate::{Error, live};
 
 /// Rows of a table of present state that a query may see.
 const TABLE_ROWS_MAX: usize = 1_000_000;
@@ -186,7 +186,11 @@ impl Platform {
     ) -> Result<(), Error> {
         let items: Vec<(String, String)> =
             items.into_iter().map(|(id, body)| (id, body.to_string())).collect();
-        Ok(self.store.put_items(workspace, catalog, &items).await?)
+        self.store.put_items(workspace, catalog, &items).await?;
+        if catalog == crate::recommend::CATALOGUE {
+            self.recommender.catalogue_changed(workspace);
+        }
+        Ok(())
     }
 
     /// Writes pictures that `/media/` serves. Shape: (name, SVG).
@@ -199,45 +203,6 @@ impl Platform {
         pictures: Vec<(String, String)>,
     ) -> Result<(), Error> {
         Ok(self.store.put_assets(workspace, "image/svg+xml", &pictures).await?)
-    }
-
-    /// Items to offer somebody: from the shelves they looked at last, never what they looked at or bought already.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn recommendations(
-        &self,
-        workspace: WorkspaceId,
-        profile: ProfileId,
-        limit: usize,
-    ) -> Result<Vec<Value>, Error> {
-        let items = self.store.items(workspace, "products").await?;
-        let items: Vec<Value> =
-            items.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
-        if items.is_empty() {
-            return Ok(Vec::new());
-        }
-        let lake = self.lake.clone();
-        let seen = tokio::task::spawn_blocking(move || {
-            let names = ["Product Viewed", "Product Added", "Order Completed"].map(str::to_owned);
-            let mut seen: Vec<(Timestamp, Value)> = Vec::new();
-            let mut counts: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
-            lake.scan(workspace.0, &names, i64::MAX, true, &mut |row| {
-                if row.profile_id == profile.0
-                    && let Ok(properties) = serde_json::from_str::<Value>(row.properties)
-                {
-                    seen.push((row.timestamp, properties));
-                }
-                if let Some(id) = live::product_id(row.properties) {
-                    *counts.entry(id.to_owned()).or_default() += 1;
-                }
-            })?;
-            seen.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-            Ok::<_, Error>((seen, counts))
-        })
-        .await
-        .map_err(|error| Error::Bug(error.to_string()))??;
-        Ok(rank(&items, &seen.0, &seen.1, limit))
     }
 }
 
@@ -283,45 +248,4 @@ fn refused_row(
         outcome: Fate::Rejected,
         reasons: reasons.to_vec(),
     }
-}
-
-fn rank(
-    items: &[Value],
-    seen: &[(Timestamp, Value)],
-    counts: &std::collections::HashMap<String, u32>,
-    limit: usize,
-) -> Vec<Value> {
-    let id = |item: &Value| item["product_id"].as_str().unwrap_or_default().to_owned();
-    let known: std::collections::HashSet<String> = seen.iter().map(|(_, item)| id(item)).collect();
-    let mut shelves: Vec<(String, String)> = Vec::new();
-    for (_, item) in seen {
-        if let (Some(shelf), Some(name)) = (item["category"].as_str(), item["name"].as_str())
-            && !shelves.iter().any(|(known, _)| known == shelf)
-        {
-            shelves.push((shelf.to_owned(), name.to_owned()));
-        }
-    }
-    let mut ranked: Vec<(usize, std::cmp::Reverse<u32>, String, &Value)> = items
-        .iter()
-        .filter(|item| !known.contains(&id(item)))
-        .map(|item| {
-            let shelf = item["category"].as_str().unwrap_or_default();
-            let place = shelves.iter().position(|(known, _)| known == shelf).unwrap_or(shelves.len());
-            (place, std::cmp::Reverse(counts.get(&id(item)).copied().unwrap_or(0)), id(item), item)
-        })
-        .collect();
-    ranked.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
-    ranked
-        .into_iter()
-        .take(limit)
-        .map(|(place, _, _, item)| {
-            let mut item = item.clone();
-            let reason = match shelves.get(place) {
-                Some((_, name)) => format!("because you looked at {name}"),
-                None => "popular right now".to_owned(),
-            };
-            item["reason"] = json!(reason);
-            item
-        })
-        .collect()
 }

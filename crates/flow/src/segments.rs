@@ -1,18 +1,13 @@
 //! Conditions as people ask for them: checked, previewed over history, explained; definitions saved and put in force.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use model::{Position, ProfileId, Timestamp, Value, WorkspaceId};
-use segment::EventView;
+use model::{ProfileId, Value, WorkspaceId};
 use serde::Serialize;
 
 use crate::Error;
 use crate::error::Problem;
+use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
 use crate::registry::{self, Registry};
-use crate::step::{Facts, Hot, Step};
 
 /// Profiles of one chunk.
 const CHUNK: i64 = 5_000;
@@ -106,13 +101,7 @@ fn parse(text: &str) -> Result<expr::Condition, Error> {
 impl Platform {
     /// Checks a condition's text.
     pub fn check(&self, workspace: WorkspaceId, text: &str) -> Check {
-        let registry = self.registry(workspace);
-        let mut schema = expr::Schema::default();
-        for (id, segment) in &registry.segments {
-            schema.segments.push(id.clone());
-            schema.segments.push(segment.name.clone());
-        }
-        let checked = expr::check_text(text, &schema);
+        let checked = expr::check_text(text, &self.registry(workspace).schema());
         let condition = checked.condition.as_ref();
         // Events and attributes may come: what is unknown is no warning until a tracking plan says what may come.
         Check {
@@ -224,6 +213,19 @@ impl Platform {
         Ok((row, hot))
     }
 
+    /// A profile's attributes that are not of their declared type.
+    ///
+    /// # Errors
+    /// `Missing` when the workspace has no such profile.
+    pub async fn attribute_problems(
+        &self,
+        workspace: WorkspaceId,
+        profile: ProfileId,
+    ) -> Result<Vec<profile::Problem>, Error> {
+        let (_, hot) = self.hot(workspace, profile).await?;
+        Ok(profile::problems(&hot.profile, &self.registry(workspace).types))
+    }
+
     /// The current version of a definition.
     ///
     /// # Errors
@@ -296,6 +298,19 @@ impl Platform {
                 let compiled = journey::Compiled::new(&row.id, 1, definition)
                     .map_err(|e| registry::journey_error(&e))?;
                 let registry = self.registry(workspace);
+                let schema = registry.schema();
+                let problems: Vec<Problem> = compiled
+                    .conditions()
+                    .flat_map(|(node, text)| {
+                        let path = format!("/nodes/{node}/condition");
+                        let errors = expr::check_text(text, &schema).errors;
+                        errors.into_iter().map(move |error| problem(&path, &error))
+                    })
+                    .collect();
+                if let Some(first) = problems.first() {
+                    let detail = first.message.clone();
+                    return Err(Error::Invalid { code: "invalid_condition", detail, problems });
+                }
                 for (node, template) in compiled.templates() {
                     if !registry.templates.contains_key(template) {
                         let message = format!("There is no template '{template}': make it first.");
@@ -310,73 +325,6 @@ impl Platform {
             DefinitionKind::Template => {
                 registry::compile_template(body)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Writes a version; between two steps fills new features from history and switches over.
-    async fn put_in_force(
-        &self,
-        workspace: WorkspaceId,
-        mut row: store::DefinitionRow,
-    ) -> Result<store::DefinitionRow, Error> {
-        let one = self.wake.step.lock().await;
-        let former = self.definition_row(workspace, &row).await?;
-        row.version = self.store.put_definition(workspace, &row).await?;
-        if let Err(error) = self.reload(workspace).await {
-            // What cannot be compiled together with the rest is taken back.
-            let back = former
-                .unwrap_or_else(|| store::DefinitionRow { status: "deleted".to_owned(), ..row.clone() });
-            self.store.put_definition(workspace, &back).await?;
-            return Err(error);
-        }
-        if row.kind != DefinitionKind::Template.name() {
-            self.backfill(workspace).await?;
-        }
-        drop(one);
-        Ok(row)
-    }
-
-    async fn definition_row(
-        &self,
-        workspace: WorkspaceId,
-        row: &store::DefinitionRow,
-    ) -> Result<Option<store::DefinitionRow>, Error> {
-        Ok(self.store.versions(workspace, &row.kind, &row.id).await?.into_iter().next())
-    }
-
-    /// Fills the features that are new from the lake and decides every membership anew. The step is held meanwhile.
-    async fn backfill(&self, workspace: WorkspaceId) -> Result<(), Error> {
-        while self.lake.position() < self.stepped.load(Ordering::Acquire) {
-            self.archive_next().await?;
-        }
-        let registry = self.registry(workspace);
-        let fresh = registry.engine.fresh().to_vec();
-        let mut names: Vec<String> = registry
-            .engine
-            .features()
-            .into_iter()
-            .filter(|feature| fresh.contains(&feature.id))
-            .flat_map(|feature| feature.events)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        let now = self.clock.now();
-        let states = if names.is_empty() {
-            HashMap::new()
-        } else {
-            history(self.lake.clone(), registry.clone(), workspace, names, fresh, now).await?
-        };
-        let mut states = states;
-        let mut after = ProfileId(0);
-        loop {
-            let rows = self.store.scan_profiles(workspace, after, CHUNK).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id;
-            let at = Position(self.stepped.load(Ordering::Acquire));
-            let mut step = Step::new(self, at, at, self.store.max_profile_id().await?);
-            step.rebuild(rows, &mut states)?;
-            step.commit().await?;
         }
         Ok(())
     }
@@ -415,27 +363,6 @@ impl Platform {
         self.put_in_force(workspace, row).await?;
         Ok(())
     }
-}
-
-async fn history(
-    lake: Arc<lake::Lake>,
-    registry: Arc<Registry>,
-    workspace: WorkspaceId,
-    names: Vec<String>,
-    fresh: Vec<u32>,
-    now: Timestamp,
-) -> Result<HashMap<i64, segment::State>, Error> {
-    tokio::task::spawn_blocking(move || {
-        let mut states: HashMap<i64, segment::State> = HashMap::new();
-        lake.scan(workspace.0, &names, i64::MAX, true, &mut |row| {
-            let event = EventView::new(row.name, row.timestamp, row.properties);
-            let state = states.entry(row.profile_id).or_default();
-            registry.engine.apply_only(state, &fresh, &event, now);
-        })?;
-        Ok(states)
-    })
-    .await
-    .map_err(|error| Error::Bug(error.to_string()))?
 }
 
 /// An id from a name.

@@ -97,7 +97,7 @@ fn judge(facts: &GateFacts) -> GateVerdict {
 }
 
 impl Platform {
-    async fn send_due(&self, stop: &CancellationToken) -> Result<usize, Error> {
+    pub(crate) async fn send_due(&self, stop: &CancellationToken) -> Result<usize, Error> {
         let due = self.store.due_messages(self.clock.now(), TAKE_MAX).await?;
         let many = due.len();
         let connections = self.transport.connections_max().max(1);

@@ -1,84 +1,25 @@
 //! The step: takes a batch of events, or profiles whose time has come, through profile → segment → journey and
 //! commits everything that follows, with the consumed position, in one transaction.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Event, IdentifierKind, Position, ProfileId, Timestamp, Value, WorkspaceId};
-use profile::Profile;
 use segment::EventView;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::fill::Fill;
+use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
-use crate::registry::Registry;
+use crate::registry::{Registry, branch_key};
 use crate::{Error, codec, emit};
 
 /// Events of one step.
 pub const STEP_EVENTS_MAX: usize = 2_000;
 /// Due profiles of one step.
 pub const STEP_DUE_MAX: usize = 1_000;
-const STATE_VERSION: u8 = 1;
 /// Open entries of one profile; more are refused.
 const ENTRIES_MAX: usize = 100;
-
-/// A profile's state as the step works on it; stored as one blob.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Hot {
-    /// Identity, attributes, consent.
-    pub profile: Profile,
-    /// Features and memberships.
-    pub segments: segment::State,
-    /// Entries into journeys that have not ended.
-    pub entries: Vec<journey::Entry>,
-}
-
-impl Hot {
-    /// Decodes a stored profile.
-    ///
-    /// # Errors
-    /// `Corrupt` when the bytes are damaged.
-    pub fn decode(bytes: &[u8]) -> Result<Hot, Error> {
-        codec::decode_state(STATE_VERSION, bytes)
-    }
-
-    fn encode(&self) -> Result<Vec<u8>, Error> {
-        codec::encode_state(STATE_VERSION, self)
-    }
-
-    fn due_at(&self) -> Option<Timestamp> {
-        let entries = self.entries.iter().filter_map(|entry| entry.due_at).min();
-        [self.segments.due_at(), entries].into_iter().flatten().min()
-    }
-}
-
-/// A profile's attributes, as conditions read them.
-pub struct Facts<'a> {
-    /// The profile.
-    pub profile: &'a Profile,
-    /// The workspace's zone, for those whose own is unknown.
-    pub zone: &'a jiff::tz::TimeZone,
-}
-
-impl expr::Attributes for Facts<'_> {
-    fn get(&self, path: &str) -> Option<Cow<'_, Value>> {
-        self.profile.get(path)
-    }
-
-    fn zone(&self) -> jiff::tz::TimeZone {
-        let own = self.profile.get("timezone");
-        own.and_then(|zone| jiff::tz::TimeZone::get(zone.as_str()?).ok()).unwrap_or_else(|| self.zone.clone())
-    }
-
-    fn consents(&self, purpose: &str) -> bool {
-        expr::Attributes::consents(self.profile, purpose)
-    }
-
-    fn subscribed(&self, topic: &str) -> bool {
-        expr::Attributes::subscribed(self.profile, topic)
-    }
-}
 
 type Key = (WorkspaceId, ProfileId);
 
@@ -98,6 +39,9 @@ pub struct Step<'a> {
     next_profile_id: i64,
     registries: HashMap<WorkspaceId, Arc<Registry>>,
     emitted: Vec<Event>,
+    interactions: HashMap<WorkspaceId, u64>,
+    fills: HashMap<WorkspaceId, Option<Arc<Fill>>>,
+    filled: HashSet<Key>,
     commit: store::StepCommit,
 }
 
@@ -119,6 +63,9 @@ impl<'a> Step<'a> {
             next_profile_id,
             registries: HashMap::new(),
             emitted: Vec::new(),
+            interactions: HashMap::new(),
+            fills: HashMap::new(),
+            filled: HashSet::new(),
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -151,22 +98,18 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// Takes profiles whose new features were filled from history; decides their memberships anew.
+    /// Takes profiles that await features filled from history; decides their memberships anew.
     ///
     /// # Errors
     /// `Corrupt` when a state is damaged.
-    pub fn rebuild(
-        &mut self,
-        rows: Vec<store::ProfileRow>,
-        states: &mut HashMap<i64, segment::State>,
-    ) -> Result<(), Error> {
+    pub fn sweep(&mut self, rows: Vec<store::ProfileRow>) -> Result<(), Error> {
         for row in rows {
-            let mut hot = Hot::decode(&row.state)?;
-            if let Some(state) = states.remove(&row.id.0) {
-                hot.segments.merge(state);
-            }
             let key = (row.workspace, row.id);
-            self.profiles.insert(key, Working { hot, created_at: row.created_at });
+            self.take(row)?;
+            let registry = self.registry(key.0);
+            if let Some(working) = self.profiles.get_mut(&key) {
+                working.hot.entered.retain(|journey, _| registry.journeys.contains_key(journey));
+            }
             self.settle(key);
             self.dirty.insert(key);
         }
@@ -179,12 +122,13 @@ impl<'a> Step<'a> {
     /// When the store does not answer or another worker has moved the position; nothing has been written then.
     pub async fn commit(mut self) -> Result<i64, Error> {
         for key in &self.dirty {
+            let registry = self.registries.entry(key.0).or_insert_with(|| self.platform.registry(key.0));
             let Some(working) = self.profiles.get(key) else { continue };
             let profile = &working.hot.profile;
             self.commit.profiles.push(store::ProfileRow {
                 workspace: key.0,
                 id: key.1,
-                due_at: working.hot.due_at(),
+                due_at: working.hot.due_at(registry),
                 created_at: working.created_at,
                 last_seen_at: profile.last_seen_at.unwrap_or(working.created_at),
                 email: profile.email(),
@@ -201,6 +145,13 @@ impl<'a> Step<'a> {
         }
         let (sends, emits) = (!self.commit.messages.is_empty(), !self.commit.emitted.is_empty());
         self.platform.store.commit_step(&self.commit).await?;
+        self.platform.recommender.count(&self.interactions);
+        for (workspace, fill) in &self.fills {
+            let written = self.filled.iter().filter(|key| key.0 == *workspace && self.dirty.contains(key));
+            if let Some(fill) = fill {
+                fill.poured(written.map(|key| key.1));
+            }
+        }
         if !self.gone.is_empty() {
             self.platform.lake.add_aliases(self.gone.iter().map(|((_, from), into)| (from.0, into.0)));
         }
@@ -255,9 +206,20 @@ impl<'a> Step<'a> {
 
     async fn load(&mut self, ids: Vec<ProfileId>) -> Result<(), Error> {
         for row in self.platform.store.load_profiles(&ids).await? {
-            let hot = Hot::decode(&row.state)?;
-            self.profiles.insert((row.workspace, row.id), Working { hot, created_at: row.created_at });
+            self.take(row)?;
         }
+        Ok(())
+    }
+
+    fn take(&mut self, row: store::ProfileRow) -> Result<(), Error> {
+        let mut hot = Hot::decode(&row.state)?;
+        let platform = self.platform;
+        let fill = self.fills.entry(row.workspace).or_insert_with(|| platform.fills.of(row.workspace));
+        if let Some(fill) = fill.as_ref().filter(|fill| fill.awaits(row.id)) {
+            fill.pour(row.id, &mut hot.segments);
+            self.filled.insert((row.workspace, row.id));
+        }
+        self.profiles.insert((row.workspace, row.id), Working { hot, created_at: row.created_at });
         Ok(())
     }
 
@@ -277,6 +239,24 @@ impl<'a> Step<'a> {
         let folded = working.hot.profile.fold(event);
         if folded.attributes_changed {
             working.hot.segments.attributes_changed();
+        }
+        if !event.backfill && !folded.changed.is_empty() && !registry.types.is_empty() {
+            let of_event = |problem: &profile::Problem| {
+                folded.changed.iter().any(|name| {
+                    problem
+                        .attribute
+                        .strip_prefix(name.as_str())
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                })
+            };
+            let problems = profile::problems(&working.hot.profile, &registry.types);
+            let told = problems.iter().filter(|problem| of_event(problem));
+            self.emitted.extend(told.map(|problem| emit::attribute_problem(key.0, key.1, event, problem)));
+        }
+        if let Some(action) = recommend::Action::of_event(&event.name) {
+            let items = crate::recommend::items_of(&event.properties);
+            items.iter().for_each(|item| working.hot.history.note(item, action, event.timestamp));
+            *self.interactions.entry(event.workspace).or_default() += items.len() as u64;
         }
         let facts = Facts { profile: &working.hot.profile, zone: &registry.zone };
         registry.engine.apply(&mut working.hot.segments, &EventView::of(event), &facts, self.now);
@@ -359,10 +339,7 @@ impl<'a> Step<'a> {
         let mut superseded = Vec::new();
         if let Some(ours) = self.profiles.get_mut(&into) {
             ours.created_at = ours.created_at.min(theirs.created_at);
-            ours.hot.profile.merge(theirs.hot.profile);
-            ours.hot.segments.merge(theirs.hot.segments);
-            ours.hot.segments.attributes_changed();
-            superseded = journey::merge(&mut ours.hot.entries, theirs.hot.entries);
+            superseded = ours.hot.merge(theirs.hot);
             for entry in &ours.hot.entries {
                 self.commit.entries.push(entry_row(into, entry, None, Vec::new(), self.now));
             }
@@ -390,8 +367,8 @@ impl<'a> Step<'a> {
         let mut ended = Vec::new();
         hot.entries.retain(|entry| {
             let journey = registry.journeys.get(&entry.journey);
-            let reason = journey.and_then(|journey| {
-                journey::event(&journey.compiled, entry, &event.name, &properties, event.timestamp)
+            let reason = journey.and_then(|journey| journey.version(entry.version)).and_then(|journey| {
+                journey::event(journey, entry, &event.name, &properties, event.timestamp)
             });
             if let Some(reason) = &reason {
                 ended.push((entry.clone(), reason.clone()));
@@ -399,7 +376,10 @@ impl<'a> Step<'a> {
             reason.is_none()
         });
         let mut begun = Vec::new();
-        for journey in registry.journeys.values().filter(|journey| journey.live) {
+        // A new or edited definition moves people in and out of segments; it does not write to them.
+        let by_definition = event.trust == model::Trust::Internal
+            && properties["cause"] == json!(segment::Cause::Definition.to_string());
+        for journey in registry.journeys.values().filter(|journey| journey.live && !by_definition) {
             if hot.entries.len() >= ENTRIES_MAX {
                 break;
             }
@@ -409,10 +389,13 @@ impl<'a> Step<'a> {
                 &event.name,
                 &properties,
                 &hot.entries,
+                hot.entered.get(&journey.compiled.id).copied(),
                 event.timestamp,
                 &id,
             );
             if let Some(entry) = entry {
+                let last = hot.entered.entry(entry.journey.clone()).or_insert(entry.entered_at);
+                *last = entry.entered_at.max(*last);
                 begun.push(entry.clone());
                 hot.entries.push(entry);
             }
@@ -442,26 +425,28 @@ impl<'a> Step<'a> {
         let registry = self.registry(key.0);
         let now = self.now;
         let Some(working) = self.profiles.get_mut(&key) else { return };
-        let Hot { profile, segments, entries } = &mut working.hot;
+        let Hot { profile, segments, entries, .. } = &mut working.hot;
         let facts = Facts { profile, zone: &registry.zone };
         let changes = registry.engine.settle(segments, &facts, now);
         let mut moved = Vec::new();
         entries.retain_mut(|entry| {
-            let Some(journey) = registry.journeys.get(&entry.journey) else {
-                let ended = Some("journey_deleted".to_owned());
-                entry.due_at = None;
-                moved.push((entry.clone(), journey::Step { ended, moved: true, ..journey::Step::default() }));
-                return false;
+            let in_force = registry.journeys.get(&entry.journey);
+            let journey = match in_force.map(|journey| (journey.live, journey.version(entry.version))) {
+                Some((false, _)) => return true,
+                Some((true, Some(journey))) => journey,
+                lost => {
+                    let reason = if lost.is_none() { "journey_deleted" } else { "version_missing" };
+                    entry.due_at = None;
+                    let step =
+                        journey::Step { ended: Some(reason.to_owned()), moved: true, ..Default::default() };
+                    moved.push((entry.clone(), step));
+                    return false;
+                }
             };
             let mut holds = |node: &str, _: &str| {
-                registry.engine.evaluate(
-                    &crate::registry::branch_key(&journey.compiled.id, node),
-                    segments,
-                    &facts,
-                    now,
-                )
+                registry.engine.evaluate(&branch_key(journey, node), segments, &facts, now)
             };
-            let step = journey::tick(&journey.compiled, entry, now, &mut holds);
+            let step = journey::tick(journey, entry, now, &mut holds);
             let open = step.ended.is_none();
             if step.moved {
                 moved.push((entry.clone(), step));
@@ -469,8 +454,10 @@ impl<'a> Step<'a> {
             open
         });
         let recipient = profile.email();
+        let fill = self.fills.get(&key.0).and_then(Option::as_ref).filter(|_| self.filled.contains(&key));
         for change in changes {
-            let cause = change.cause.to_string();
+            let edited = fill.as_ref().is_some_and(|fill| fill.explains(&change));
+            let cause = if edited { segment::Cause::Definition } else { change.cause }.to_string();
             self.emitted.push(emit::segment_change(
                 key.0,
                 key.1,
@@ -511,9 +498,11 @@ impl<'a> Step<'a> {
                         "sentence": format!("At '{node}', the condition {condition} {word}."), "data": {"node": node, "held": held},
                     }));
                 }
-                journey::Effect::Send { node, template, topic, kind, coupon } => {
-                    let send_key =
-                        format!("{}/journey/{}/{}/{node}/{}/email", key.0, entry.journey, entry.id, key.1);
+                journey::Effect::Send { node, visit, template, topic, kind, coupon } => {
+                    let send_key = format!(
+                        "{}/journey/{}/{}/{node}/{visit}/{}/email",
+                        key.0, entry.journey, entry.id, key.1
+                    );
                     let data = json!({
                         "event": serde_json::from_str::<Value>(&entry.event).unwrap_or_default(),
                         "journey": {"id": entry.journey, "entry": entry.id, "version": entry.version}, "coupon": coupon,

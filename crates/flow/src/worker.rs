@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::{Position, Timestamp};
+use model::{Position, ProfileId, Timestamp, WorkspaceId};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,21 @@ const TIMER_BEAT: Duration = Duration::from_millis(100);
 const ARCHIVE_EVENTS_MAX: usize = 5_000;
 /// Events of ours relayed at once.
 const RELAY_EVENTS_MAX: i64 = 2_000;
+
+/// The work of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Events of the log through profile, segment and journey.
+    Events,
+    /// Profiles whose time has come.
+    Timers,
+    /// Events of ours to the log.
+    Relay,
+    /// Events to the lake.
+    Archive,
+    /// Due messages through the gate to the transport.
+    Send,
+}
 
 /// Running workers.
 pub struct Workers {
@@ -58,11 +73,42 @@ impl Platform {
             tokio::spawn(step_timers(self.clone(), stop.clone())),
             tokio::spawn(relay(self.clone(), stop.clone())),
             tokio::spawn(archive(self.clone(), stop.clone())),
+            tokio::spawn(crate::recommend::run(self.clone(), stop.clone())),
         ];
         if sending {
             tasks.push(tokio::spawn(crate::send::run(self.clone(), stop.clone())));
         }
         Workers { stop, tasks }
+    }
+
+    /// One round of one worker; how much was done. The workers do nothing but call it in a loop.
+    ///
+    /// # Errors
+    /// What the log, the store or the lake say; the same work is found again.
+    pub async fn round(&self, work: Work) -> Result<usize, Error> {
+        match work {
+            Work::Events => self.step_next().await,
+            Work::Timers => self.step_due().await,
+            Work::Relay => relay_once(self).await,
+            Work::Archive => self.archive_next().await,
+            Work::Send => self.send_due(&CancellationToken::new()).await,
+        }
+    }
+
+    /// Does everything that is due as of now, in this task: for tests, and for commands on a data directory.
+    ///
+    /// # Errors
+    /// What the log, the store or the lake say.
+    pub async fn work_off(&self) -> Result<(), Error> {
+        loop {
+            let mut done = 0;
+            for work in [Work::Events, Work::Timers, Work::Relay, Work::Archive, Work::Send] {
+                done += self.round(work).await?;
+            }
+            if done == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Steps the next events of the log. The number stepped is returned.
@@ -94,9 +140,25 @@ impl Platform {
             return Ok(0);
         }
         let _one = self.wake.step.lock().await;
+        self.step_profiles(&due).await
+    }
+
+    /// Steps every profile that is due as of now. The caller holds the step.
+    pub(crate) async fn step_all_due(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        loop {
+            let due = self.store.due_profiles(now, STEP_DUE_MAX as i64).await?;
+            let many = self.step_profiles(&due).await?;
+            if many < STEP_DUE_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn step_profiles(&self, due: &[(WorkspaceId, ProfileId)]) -> Result<usize, Error> {
         let at = Position(self.stepped.load(Ordering::Acquire));
         let mut step = Step::new(self, at, at, self.store.max_profile_id().await?);
-        step.due(&due).await?;
+        step.due(due).await?;
         step.commit().await?;
         Ok(due.len())
     }
@@ -112,7 +174,40 @@ impl Platform {
         if many == 0 {
             return Ok(0);
         }
-        let records = self.log.read(Position(from + 1), many).await?;
+        let rows: Vec<lake::Row> = self
+            .owned_events(Position(from + 1), many)
+            .await?
+            .into_iter()
+            .map(|(position, event, owner)| lake::Row {
+                position: position.0,
+                workspace: event.workspace.0,
+                profile_id: owner.map_or(0, |id| id.0),
+                message_id: event.message_id,
+                call: event.call.name().to_owned(),
+                name: event.name,
+                user_id: event.user_id,
+                anonymous_id: event.anonymous_id,
+                timestamp: event.timestamp,
+                original_timestamp: event.original_timestamp,
+                received_at: event.received_at,
+                properties: event.properties,
+                context: event.context,
+                trust: format!("{:?}", event.trust).to_lowercase(),
+                backfill: event.backfill,
+            })
+            .collect();
+        let many = rows.len();
+        self.lake.append(rows)?;
+        Ok(many)
+    }
+
+    /// Events of the log with the profile each belongs to, as things are now.
+    pub(crate) async fn owned_events(
+        &self,
+        from: Position,
+        many: usize,
+    ) -> Result<Vec<(Position, model::Event, Option<ProfileId>)>, Error> {
+        let records = self.log.read(from, many).await?;
         let mut events = Vec::with_capacity(records.len());
         let mut wanted = Vec::new();
         for (position, bytes) in &records {
@@ -124,36 +219,14 @@ impl Platform {
         wanted.sort_unstable();
         wanted.dedup();
         let index = self.store.lookup_identifiers(&wanted).await?;
-        let rows: Vec<lake::Row> = events
-            .into_iter()
-            .map(|(position, event, identifiers)| {
-                let owner = emit::subject(&event).or_else(|| {
-                    identifiers
-                        .into_iter()
-                        .find_map(|id| index.get(&(event.workspace, id.kind, id.value)).copied())
-                });
-                lake::Row {
-                    position: position.0,
-                    workspace: event.workspace.0,
-                    profile_id: owner.map_or(0, |id| self.lake.alias(id.0).unwrap_or(id.0)),
-                    message_id: event.message_id,
-                    call: event.call.name().to_owned(),
-                    name: event.name,
-                    user_id: event.user_id,
-                    anonymous_id: event.anonymous_id,
-                    timestamp: event.timestamp,
-                    original_timestamp: event.original_timestamp,
-                    received_at: event.received_at,
-                    properties: event.properties,
-                    context: event.context,
-                    trust: format!("{:?}", event.trust).to_lowercase(),
-                    backfill: event.backfill,
-                }
-            })
-            .collect();
-        let many = rows.len();
-        self.lake.append(rows)?;
-        Ok(many)
+        let owned = |(position, event, identifiers): (Position, model::Event, Vec<profile::Identifier>)| {
+            let known = identifiers
+                .into_iter()
+                .find_map(|id| index.get(&(event.workspace, id.kind, id.value)).copied());
+            let owner = emit::subject(&event).or(known);
+            (position, event, owner.map(|id| ProfileId(self.lake.alias(id.0).unwrap_or(id.0))))
+        };
+        Ok(events.into_iter().map(owned).collect())
     }
 
     async fn flush(&self) -> Result<(), Error> {

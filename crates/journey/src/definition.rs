@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Nodes of one journey.
@@ -27,9 +28,49 @@ pub struct Definition {
     /// Events that end an entry at once.
     #[serde(default)]
     pub exits: Vec<Exit>,
+    /// Whether a profile that entered before may enter again.
+    #[serde(default, skip_serializing_if = "Reentry::is_always")]
+    pub reentry: Reentry,
     /// Where the canvas draws the nodes.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub layout: serde_json::Value,
+}
+
+impl Definition {
+    /// Whether those inside go the same way, whatever the canvas, the description or the entrance say.
+    pub fn same_course(&self, other: &Definition) -> bool {
+        self.nodes == other.nodes && self.exits == other.exits
+    }
+}
+
+/// When a profile may enter again, whatever the entry's key. Shape: `"always"`, `"once"`, `{"after_seconds": 86400}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reentry {
+    /// As soon as no open entry has the key.
+    #[default]
+    Always,
+    /// Never.
+    Once,
+    /// So long after the last entry began.
+    AfterSeconds(u64),
+}
+
+impl Reentry {
+    fn is_always(&self) -> bool {
+        *self == Reentry::Always
+    }
+
+    /// Whether somebody who entered at `last` may enter at `at`.
+    pub fn allows(self, last: Option<Timestamp>, at: Timestamp) -> bool {
+        match (self, last) {
+            (Reentry::Always, _) | (_, None) => true,
+            (Reentry::Once, Some(_)) => false,
+            (Reentry::AfterSeconds(seconds), Some(last)) => {
+                at >= last + (seconds as i64).saturating_mul(model::time::SECOND)
+            }
+        }
+    }
 }
 
 /// The event that makes a profile enter.
@@ -210,6 +251,12 @@ fn check_nodes(definition: &Definition, problems: &mut Vec<Problem>) {
             let message = "The exit compares a key, but the trigger keeps none: give the trigger a key, too.";
             problems.push(problem(format!("/exits/{n}/key"), message));
         }
+    }
+    if let Reentry::AfterSeconds(seconds) = definition.reentry
+        && (seconds == 0 || seconds > WAIT_SECONDS_MAX)
+    {
+        let message = "Re-entry is allowed after one second to five years: or say 'always' or 'once'.";
+        problems.push(problem("/reentry/after_seconds", message));
     }
     if definition.exits.len() > EXITS_MAX {
         problems.push(problem("/exits", format!("A journey has at most {EXITS_MAX} exits.")));

@@ -6,5 +6,5 @@
 mod definition;
 mod step;
 
-pub use definition::{Compiled, Definition, Error, Exit, Node, Problem, Trigger};
+pub use definition::{Compiled, Definition, Error, Exit, Node, Problem, Reentry, Trigger};
 pub use step::{ENTRIES_MAX, Effect, Entry, Step, enter, event, merge, tick};

@@ -1,5 +1,7 @@
 //! Stepping: how an entry begins, moves and ends, and what follows.
 
+use std::collections::BTreeMap;
+
 use model::time::SECOND;
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,9 @@ pub struct Entry {
     pub waiting: bool,
     /// The properties of the event that began it, as JSON text.
     pub event: String,
+    /// How often it has been at each node that sends.
+    #[serde(default)]
+    pub visits: BTreeMap<String, u32>,
 }
 
 /// What follows from a step.
@@ -36,6 +41,8 @@ pub enum Effect {
     Send {
         /// The node.
         node: String,
+        /// Which of the entry's visits to the node it is, from 1: a circle sends once in each.
+        visit: u32,
         /// The template.
         template: String,
         /// The topic.
@@ -76,7 +83,8 @@ pub const ENTRIES_MAX: usize = 20;
 /// Bytes of an entry's key.
 const KEY_BYTES_MAX: usize = 256;
 
-/// Begins an entry when `name` with `properties` triggers the journey and no open entry has its key.
+/// Begins an entry when `name` with `properties` triggers the journey, no open entry has its key, and the profile,
+/// which entered at `last` before, may enter again.
 ///
 /// `id` makes the entry's id from its key.
 pub fn enter(
@@ -84,11 +92,15 @@ pub fn enter(
     name: &str,
     properties: &Value,
     open: &[Entry],
+    last: Option<Timestamp>,
     at: Timestamp,
     id: &dyn Fn(&str) -> String,
 ) -> Option<Entry> {
     let trigger = &journey.definition.trigger;
     if trigger.event != name || journey.trigger.as_ref().is_some_and(|filter| !filter.matches(properties)) {
+        return None;
+    }
+    if !journey.definition.reentry.allows(last, at) {
         return None;
     }
     let key = match &trigger.key {
@@ -109,6 +121,7 @@ pub fn enter(
         due_at: Some(at),
         waiting: false,
         event: properties.to_string(),
+        visits: BTreeMap::new(),
     })
 }
 
@@ -212,8 +225,11 @@ pub fn tick(
                 entry.node.clone_from(if held { yes } else { no });
             }
             Node::Send { template, topic, kind, coupon, next } => {
+                let visit = entry.visits.entry(entry.node.clone()).or_default();
+                *visit = visit.saturating_add(1);
                 step.effects.push(Effect::Send {
                     node: entry.node.clone(),
+                    visit: *visit,
                     template: template.clone(),
                     topic: topic.clone(),
                     kind: kind.clone(),
@@ -241,6 +257,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Reentry;
 
     fn journey() -> Compiled {
         let definition = serde_json::from_value(json!({
@@ -260,7 +277,7 @@ mod tests {
 
     fn begin(journey: &Compiled) -> Entry {
         let properties = json!({"cart_id": "c1", "price": 20});
-        enter(journey, "Product Added", &properties, &[], Timestamp::from_secs(100), &|key| {
+        enter(journey, "Product Added", &properties, &[], None, Timestamp::from_secs(100), &|key| {
             format!("e-{key}")
         })
         .unwrap()
@@ -286,7 +303,7 @@ mod tests {
         let entry = begin(&journey);
         let at = Timestamp::from_secs(101);
         let try_enter = |properties: Value, open: &[Entry]| {
-            enter(&journey, "Product Added", &properties, open, at, &|key| key.to_owned()).is_some()
+            enter(&journey, "Product Added", &properties, open, None, at, &|key| key.to_owned()).is_some()
         };
         assert!(!try_enter(json!({"cart_id": "c1", "price": 5}), &[]));
         assert!(!try_enter(json!({"price": 20}), &[]));
@@ -301,6 +318,50 @@ mod tests {
         let order = |at| event(&journey, &entry, "Order Completed", &json!({}), Timestamp::from_secs(at));
         assert_eq!(order(150).as_deref(), Some("ordered"));
         assert_eq!(order(99), None);
+    }
+
+    #[test]
+    fn reentry_is_always_once_or_so_long_after_the_last_entry_began() {
+        let allowed = |reentry: Value, last: Option<i64>, at: i64| {
+            let reentry: Reentry = serde_json::from_value(reentry).unwrap();
+            reentry.allows(last.map(Timestamp::from_secs), Timestamp::from_secs(at))
+        };
+        for reentry in [json!("always"), json!("once"), json!({"after_seconds": 60})] {
+            assert!(allowed(reentry, None, 0), "nobody is kept from the first entry");
+        }
+        assert!(allowed(json!("always"), Some(100), 100));
+        assert!(!allowed(json!("once"), Some(100), i64::from(u32::MAX)));
+        assert!(!allowed(json!({"after_seconds": 60}), Some(100), 159));
+        assert!(!allowed(json!({"after_seconds": 60}), Some(100), 10), "a late event of an earlier time");
+        assert!(allowed(json!({"after_seconds": 60}), Some(100), 160));
+    }
+
+    #[test]
+    fn a_circle_through_one_send_counts_its_visits() {
+        let definition = serde_json::from_value(json!({
+            "trigger": {"event": "Go"}, "start": "send",
+            "nodes": {
+                "send": {"type": "send", "template": "t", "next": "wait"},
+                "wait": {"type": "wait", "seconds": 60, "next": "again"},
+                "again": {"type": "branch", "condition": "x = 1", "yes": "send", "no": "end"},
+                "end": {"type": "exit"},
+            },
+        }))
+        .unwrap();
+        let journey = Compiled::new("circle", 1, definition).unwrap();
+        let at = Timestamp::from_secs(0);
+        let mut entry = enter(&journey, "Go", &json!({}), &[], None, at, &|_| "e".to_owned()).unwrap();
+        let mut visits = Vec::new();
+        for round in 0..3 {
+            let now = Timestamp::from_secs(round * 60);
+            let step = tick(&journey, &mut entry, now, &mut |_, _| round < 2);
+            visits.extend(step.effects.into_iter().filter_map(|effect| match effect {
+                Effect::Send { visit, .. } => Some(visit),
+                Effect::Decided { .. } => None,
+            }));
+        }
+        assert_eq!(visits, [1, 2]);
+        assert_eq!(entry.due_at, None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ fn compile(definition: Value) -> Compiled {
 }
 
 fn begin(journey: &Compiled, properties: &Value, open: &[Entry]) -> Option<Entry> {
-    enter(journey, "Go", properties, open, at(0), &|key| format!("entry-{key}"))
+    enter(journey, "Go", properties, open, None, at(0), &|key| format!("entry-{key}"))
 }
 
 /// A journey whose node `n` leads to later nodes only: wait, branch or send, then the exit.
@@ -220,7 +220,7 @@ fn a_merge_keeps_the_earlier_of_two_entries_with_one_key() {
         "trigger": {"event": "Go", "key": "k"}, "start": "end", "nodes": {"end": {"type": "exit"}},
     }));
     let entry = |key: &str, second, id: &str| {
-        enter(&journey, "Go", &json!({"k": key}), &[], at(second), &|_| id.to_owned()).unwrap()
+        enter(&journey, "Go", &json!({"k": key}), &[], None, at(second), &|_| id.to_owned()).unwrap()
     };
     let mut ours = vec![entry("a", 5, "1"), entry("b", 5, "2")];
     let ended = merge(&mut ours, vec![entry("a", 3, "3"), entry("c", 9, "4")]);

@@ -102,6 +102,8 @@ pub struct Profile {
 pub struct Folded {
     /// An attribute changed.
     pub attributes_changed: bool,
+    /// Which.
+    pub changed: Vec<String>,
     /// Consent given or withdrawn: topic or category, and yes or no.
     pub consents: Vec<(String, bool)>,
 }
@@ -172,7 +174,10 @@ impl Profile {
                     if event.trust == Trust::Browser && self.guards(&name, &value) {
                         continue;
                     }
-                    folded.attributes_changed |= self.set(&name, &value, at, event.call.name());
+                    if self.set(&name, &value, at, event.call.name()) {
+                        folded.attributes_changed = true;
+                        folded.changed.push(name);
+                    }
                 }
             }
             Call::Group => {

@@ -76,6 +76,20 @@ impl Store {
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
     }
 
+    /// The versions of journeys that somebody is inside of: (journey, version).
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn open_versions(&self, workspace: WorkspaceId) -> Result<Vec<(String, i64)>, Error> {
+        let rows = query(
+            "SELECT DISTINCT journey, version FROM entry WHERE workspace = $1 AND exited_at IS NULL ORDER BY journey, version",
+        )
+        .bind(workspace.0)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
     /// Messages a journey has planned.
     ///
     /// # Errors

@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS entry (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entry_journey ON entry (workspace, journey, entered_at);
 CREATE INDEX IF NOT EXISTS entry_profile ON entry (profile);
+CREATE INDEX IF NOT EXISTS entry_open ON entry (workspace, journey, version) WHERE exited_at IS NULL;
 CREATE TABLE IF NOT EXISTS passed (
   workspace INTEGER NOT NULL, journey TEXT NOT NULL, node TEXT NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (workspace, journey, node)

@@ -269,6 +269,8 @@ fn a_step_is_written_whole_or_not_at_all() {
         }];
         store.commit_step(&step).await.unwrap();
         assert_eq!(store.position("step").await.unwrap(), Position(7));
+        assert_eq!(store.open_versions(W).await.unwrap(), vec![("cart".into(), 1)]);
+        assert_eq!(store.open_versions(OTHER).await.unwrap(), vec![]);
 
         // The same step again is refused and changes nothing.
         let error = store.commit_step(&step).await.unwrap_err();
@@ -336,6 +338,7 @@ fn a_step_is_written_whole_or_not_at_all() {
         assert_eq!(store.exit_counts(W, "cart").await.unwrap(), vec![("done".into(), 1)]);
         assert_eq!(store.journey_counts(W).await.unwrap(), vec![("cart".into(), 1, 0)]);
         assert_eq!(store.entries(W, Some("cart"), None, 10).await.unwrap()[0].node, "end");
+        assert_eq!(store.open_versions(W).await.unwrap(), vec![], "nobody is inside any more");
     });
 }
 

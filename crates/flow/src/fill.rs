@@ -1,0 +1,367 @@
+//! Puts definitions in force: what they newly need is filled from history while the stream flows, then switched over
+//! between two steps, without a gap or a double count.
+//!
+//! History up to a position is scanned from the lake; what is stepped meanwhile is read from the log; the switch is
+//! made when both have met. From then on a profile gets its filled features when it is next touched, by the stream,
+//! by a timer or by the sweep that goes over all of them. What is being filled is noted in the store first, so that
+//! a start after a crash takes it up again.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use model::{Position, ProfileId, WorkspaceId};
+use segment::{EventView, State};
+use serde::Serialize;
+
+use crate::Error;
+use crate::platform::Platform;
+use crate::registry::{self, Edit, Registry};
+use crate::segments::DefinitionKind;
+use crate::step::Step;
+
+/// Profiles of one sweep; the stream waits for no more.
+const SWEEP_PROFILES: i64 = 1_000;
+/// Events read at once to catch up with the stream.
+const CATCH_UP_EVENTS_MAX: usize = 5_000;
+/// Rounds of catching up before the stream has to wait for the last one.
+const CATCH_UP_ROUNDS_MAX: usize = 1_000;
+
+/// What a step after an edit decides anew.
+#[derive(Clone, Debug)]
+pub(crate) enum Rebuilt {
+    /// Everything.
+    All,
+    /// What follows from one segment or journey.
+    One(String),
+}
+
+struct Inner {
+    states: HashMap<i64, State>,
+    /// Profiles up to this one are swept.
+    swept: i64,
+    /// Profiles beyond it that the stream or a timer has touched.
+    touched: HashSet<i64>,
+}
+
+/// Features that were filled from history and have not reached every profile.
+pub(crate) struct Fill {
+    features: Vec<u32>,
+    rebuilt: Rebuilt,
+    /// Profiles made later know the new features from their first event on.
+    last: i64,
+    inner: Mutex<Inner>,
+}
+
+impl Fill {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a profile has yet to get its filled features.
+    pub fn awaits(&self, id: ProfileId) -> bool {
+        let inner = self.inner();
+        id.0 > inner.swept && id.0 <= self.last && !inner.touched.contains(&id.0)
+    }
+
+    /// Gives a profile's state what was filled for it. It counts only once the state is committed.
+    pub fn pour(&self, id: ProfileId, into: &mut State) {
+        // A fill that was cut short has reached some profiles already.
+        self.features.iter().for_each(|feature| into.forget(*feature));
+        match self.inner().states.get(&id.0) {
+            Some(state) => into.merge(state.clone()),
+            None => into.unsettle(),
+        }
+    }
+
+    /// Notes profiles whose state was committed.
+    pub fn poured(&self, ids: impl Iterator<Item = ProfileId>) {
+        let mut inner = self.inner();
+        for id in ids {
+            inner.states.remove(&id.0);
+            inner.touched.insert(id.0);
+        }
+    }
+
+    fn swept(&self, to: ProfileId) {
+        let mut inner = self.inner();
+        inner.swept = to.0;
+        inner.touched.retain(|id| *id > to.0);
+    }
+
+    /// Whether a membership changed because of the edit, rather than by what people did or by time.
+    pub fn explains(&self, change: &segment::Change) -> bool {
+        match &self.rebuilt {
+            Rebuilt::All => true,
+            Rebuilt::One(id) => {
+                change.segment == *id
+                    || matches!(change.cause, segment::Cause::Definition | segment::Cause::Segment(_))
+            }
+        }
+    }
+}
+
+/// How far a definition that is being put in force has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Events of history that were read.
+    pub history_events: u64,
+    /// Profiles whose memberships were decided.
+    pub profiles_done: u64,
+    /// Profiles there are.
+    pub profiles_total: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    history_events: AtomicU64,
+    profiles_done: AtomicU64,
+    profiles_total: AtomicU64,
+}
+
+/// The fills of all workspaces. One edit at a time.
+#[derive(Default)]
+pub(crate) struct Fills {
+    edit: tokio::sync::Mutex<()>,
+    open: RwLock<HashMap<WorkspaceId, Arc<Fill>>>,
+    counters: RwLock<HashMap<WorkspaceId, Arc<Counters>>>,
+}
+
+impl Fills {
+    /// The fill that has not reached every profile of a workspace.
+    pub fn of(&self, workspace: WorkspaceId) -> Option<Arc<Fill>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(&workspace).cloned()
+    }
+
+    fn set(&self, workspace: WorkspaceId, fill: Option<Fill>) {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        match fill {
+            Some(fill) => open.insert(workspace, Arc::new(fill)),
+            None => open.remove(&workspace),
+        };
+    }
+
+    fn counters(&self, workspace: WorkspaceId) -> Arc<Counters> {
+        let mut all = self.counters.write().unwrap_or_else(PoisonError::into_inner);
+        all.entry(workspace).or_default().clone()
+    }
+}
+
+/// Features as of a position.
+#[derive(Default)]
+struct Past {
+    states: HashMap<i64, State>,
+    position: i64,
+}
+
+impl Platform {
+    /// How far the definition that is being put in force has got; none when none is.
+    pub fn progress(&self, workspace: WorkspaceId) -> Option<Progress> {
+        let all = self.fills.counters.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(&workspace).map(|counters| Progress {
+            history_events: counters.history_events.load(Ordering::Relaxed),
+            profiles_done: counters.profiles_done.load(Ordering::Relaxed),
+            profiles_total: counters.profiles_total.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Writes a version and switches over to it; nothing is written when it cannot be compiled.
+    pub(crate) async fn put_in_force(
+        &self,
+        workspace: WorkspaceId,
+        mut row: store::DefinitionRow,
+    ) -> Result<store::DefinitionRow, Error> {
+        let _one = self.fills.edit.lock().await;
+        let outcome = self.switch_over(workspace, &mut row).await;
+        self.fills.counters.write().unwrap_or_else(PoisonError::into_inner).remove(&workspace);
+        outcome.map(|()| row)
+    }
+
+    async fn switch_over(&self, workspace: WorkspaceId, row: &mut store::DefinitionRow) -> Result<(), Error> {
+        // An edit that an error cut short is finished first.
+        self.sweep(workspace).await?;
+        self.take_up_filling(workspace).await?;
+        let versions = self.store.versions(workspace, &row.kind, &row.id).await?;
+        row.version = 1 + versions.first().map_or(0, |former| former.version);
+        let mut ids = registry::ids(&self.store, workspace).await?;
+        let edit = Edit { row, keeps_former: true };
+        let settings = self.settings(workspace).await?;
+        let next = Registry::load(&self.store, workspace, settings, &mut ids, Some(&edit)).await?;
+        let mut features: BTreeSet<u32> = next.engine.fresh().iter().copied().collect();
+        let mut past = Past::default();
+        if !features.is_empty() {
+            let next = Arc::new(next);
+            past = self.history(workspace, &next, &features).await?;
+            for _ in 0..CATCH_UP_ROUNDS_MAX {
+                if self.catch_up(workspace, &next, &features, &mut past).await? < CATCH_UP_EVENTS_MAX {
+                    break;
+                }
+            }
+        }
+        let step = self.wake.step.lock().await;
+        let rebuilds = row.kind != DefinitionKind::Template.name();
+        if rebuilds {
+            // What time has decided already is decided by the former definitions.
+            self.step_all_due().await?;
+        }
+        // Entries may have begun or ended meanwhile: which former versions somebody is inside of is asked again.
+        let edit = Edit { row, keeps_former: false };
+        let settings = self.settings(workspace).await?;
+        let next = Registry::load(&self.store, workspace, settings, &mut ids, Some(&edit)).await?;
+        let next = Arc::new(next);
+        if !features.is_empty() {
+            while self.catch_up(workspace, &next, &features, &mut past).await? > 0 {}
+        }
+        let late: BTreeSet<u32> = next.engine.fresh().iter().copied().collect();
+        if !late.is_empty() {
+            let mut more = self.history(workspace, &next, &late).await?;
+            while self.catch_up(workspace, &next, &late, &mut more).await? > 0 {}
+            for (id, state) in more.states {
+                past.states.entry(id).or_default().merge(state);
+            }
+            features.extend(late);
+        }
+        if rebuilds {
+            registry::set_filling(&self.store, workspace, Some(&features)).await?;
+        }
+        row.version = self.store.put_definition(workspace, row).await?;
+        registry::put_ids(&self.store, workspace, &ids).await?;
+        self.install(workspace, next);
+        if rebuilds {
+            self.begin(workspace, features, Rebuilt::One(row.id.clone()), past).await?;
+        }
+        drop(step);
+        self.sweep(workspace).await
+    }
+
+    /// Fills what a crash or an error left unfilled.
+    pub(crate) async fn take_up_filling(&self, workspace: WorkspaceId) -> Result<(), Error> {
+        let Some(features) = registry::filling(&self.store, workspace).await? else { return Ok(()) };
+        let registry = self.registry(workspace);
+        let mut past = self.history(workspace, &registry, &features).await?;
+        let step = self.wake.step.lock().await;
+        while self.catch_up(workspace, &registry, &features, &mut past).await? > 0 {}
+        self.begin(workspace, features, Rebuilt::All, past).await?;
+        drop(step);
+        self.sweep(workspace).await?;
+        self.fills.counters.write().unwrap_or_else(PoisonError::into_inner).remove(&workspace);
+        Ok(())
+    }
+
+    async fn begin(
+        &self,
+        workspace: WorkspaceId,
+        features: BTreeSet<u32>,
+        rebuilt: Rebuilt,
+        past: Past,
+    ) -> Result<(), Error> {
+        let mut states: HashMap<i64, State> = HashMap::with_capacity(past.states.len());
+        for (id, state) in past.states {
+            // Profiles may have become one since their events were read.
+            let id = self.lake.alias(id).unwrap_or(id);
+            match states.entry(id) {
+                std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().merge(state),
+                std::collections::hash_map::Entry::Vacant(place) => drop(place.insert(state)),
+            }
+        }
+        let total = self.store.count_profiles(workspace).await?;
+        self.fills.counters(workspace).profiles_total.store(total as u64, Ordering::Relaxed);
+        let fill = Fill {
+            features: features.into_iter().collect(),
+            rebuilt,
+            last: self.store.max_profile_id().await?,
+            inner: Mutex::new(Inner { states, swept: 0, touched: HashSet::new() }),
+        };
+        self.fills.set(workspace, Some(fill));
+        Ok(())
+    }
+
+    /// Takes every profile that awaits its filled features through a step, some at a time.
+    async fn sweep(&self, workspace: WorkspaceId) -> Result<(), Error> {
+        let Some(fill) = self.fills.of(workspace) else { return Ok(()) };
+        let counters = self.fills.counters(workspace);
+        loop {
+            let step = self.wake.step.lock().await;
+            let after = ProfileId(fill.inner().swept);
+            let rows = self.store.scan_profiles(workspace, after, SWEEP_PROFILES).await?;
+            let Some(last) = rows.last().map(|row| row.id) else { break };
+            let many = rows.len() as u64;
+            let at = Position(self.stepped.load(Ordering::Acquire));
+            let mut sweep = Step::new(self, at, at, self.store.max_profile_id().await?);
+            sweep.sweep(rows.into_iter().filter(|row| fill.awaits(row.id)).collect())?;
+            sweep.commit().await?;
+            fill.swept(last);
+            counters.profiles_done.fetch_add(many, Ordering::Relaxed);
+            drop(step);
+        }
+        registry::set_filling(&self.store, workspace, None).await?;
+        self.fills.set(workspace, None);
+        Ok(())
+    }
+
+    /// What the lake knows of some features.
+    async fn history(
+        &self,
+        workspace: WorkspaceId,
+        registry: &Arc<Registry>,
+        features: &BTreeSet<u32>,
+    ) -> Result<Past, Error> {
+        let mut names: Vec<String> = registry
+            .engine
+            .features()
+            .into_iter()
+            .filter(|feature| features.contains(&feature.id))
+            .flat_map(|feature| feature.events)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let position = self.lake.position();
+        if names.is_empty() {
+            return Ok(Past { states: HashMap::new(), position });
+        }
+        let (lake, registry, now) = (self.lake.clone(), registry.clone(), self.clock.now());
+        let features: Vec<u32> = features.iter().copied().collect();
+        let counters = self.fills.counters(workspace);
+        tokio::task::spawn_blocking(move || {
+            let mut states: HashMap<i64, State> = HashMap::new();
+            lake.scan(workspace.0, &names, position, true, &mut |row| {
+                let event = EventView::new(row.name, row.timestamp, row.properties);
+                let state = states.entry(row.profile_id).or_default();
+                registry.engine.apply_only(state, &features, &event, now);
+                counters.history_events.fetch_add(1, Ordering::Relaxed);
+            })?;
+            Ok(Past { states, position })
+        })
+        .await
+        .map_err(|error| Error::Bug(error.to_string()))?
+    }
+
+    /// Adds events that were stepped since; how many were read.
+    async fn catch_up(
+        &self,
+        workspace: WorkspaceId,
+        registry: &Registry,
+        features: &BTreeSet<u32>,
+        past: &mut Past,
+    ) -> Result<usize, Error> {
+        let stepped = self.stepped.load(Ordering::Acquire);
+        let many = usize::try_from(stepped - past.position).unwrap_or(0).min(CATCH_UP_EVENTS_MAX);
+        if many == 0 {
+            return Ok(0);
+        }
+        let features: Vec<u32> = features.iter().copied().collect();
+        let now = self.clock.now();
+        let events = self.owned_events(Position(past.position + 1), many).await?;
+        for (position, event, owner) in &events {
+            past.position = position.0;
+            if event.workspace == workspace
+                && let Some(owner) = owner
+                && registry.engine.listens_to(&event.name)
+            {
+                let state = past.states.entry(owner.0).or_default();
+                registry.engine.apply_only(state, &features, &EventView::of(event), now);
+            }
+        }
+        Ok(events.len())
+    }
+}
