@@ -65,6 +65,7 @@ impl Platform {
             tokens: mail::Tokens::new(secret.as_bytes()),
             secret,
             transport,
+            signers: tokio::sync::Mutex::default(),
             live: Live::default(),
             options,
             wake: Wake::default(),
