@@ -14,6 +14,9 @@ use crate::step::Hot;
 /// Recommendations a template is given.
 const RECOMMENDED_MAX: usize = 6;
 
+/// Makes a signing key.
+type MakeKey = fn() -> Result<String, mail::Error>;
+
 /// A composed mail.
 pub struct Composed {
     /// Its subject.
@@ -32,6 +35,8 @@ pub struct Composed {
 pub struct Order<'a> {
     /// The message's id; empty for previews, which seal no links.
     pub message_id: &'a str,
+    /// What clicks are counted under elsewhere (`utm_campaign`): the journey, or the template.
+    pub campaign: &'a str,
     /// The template.
     pub template: &'a template::Template,
     /// Who it is for, when known.
@@ -128,8 +133,11 @@ impl Platform {
         let options = template::Options { now: order.now, ..template::Options::default() };
         let mut dressing = template::Dressing::default();
         if !order.message_id.is_empty() {
-            dressing.utm =
-                vec![("utm_source".into(), "rapport".into()), ("utm_medium".into(), "email".into())];
+            dressing.utm = vec![
+                ("utm_source".into(), "rapport".into()),
+                ("utm_medium".into(), "email".into()),
+                ("utm_campaign".into(), order.campaign.into()),
+            ];
             let token = self.tokens.seal(mail::TokenKind::Open, workspace, order.message_id, 0);
             dressing.pixel_url = Some(format!("{}/t/o/{token}", self.options.base_url));
         }
@@ -140,10 +148,12 @@ impl Platform {
             let token = self.tokens.seal(mail::TokenKind::Click, workspace, order.message_id, link.number);
             format!("{}/t/c/{token}", self.options.base_url)
         };
-        order
+        let mut rendered = order
             .template
             .render(&data, &options, &dressing, &mut rewrite)
-            .map_err(|error| template_error(&error))
+            .map_err(|error| template_error(&error))?;
+        rendered.warnings.extend(mail::size_warning(rendered.html.len()));
+        Ok(rendered)
     }
 
     /// Composes a message to bytes.
@@ -166,6 +176,16 @@ impl Platform {
         trace.push(json!({
             "step": "fallbacks", "title": "Missing values", "at": order.now, "sentence": sentence, "data": {"missing": missing},
         }));
+        if !rendered.warnings.is_empty() {
+            trace.push(json!({
+                "step": "warnings", "title": "Changed or doubtful", "at": order.now,
+                "sentence": format!("{}.", rendered.warnings.join("; ")), "data": {"warnings": rendered.warnings},
+            }));
+        }
+        let may_be_large = registry.settings.get("large_mails").and_then(Value::as_bool).unwrap_or(false);
+        if rendered.html.len() > mail::HTML_BYTES_MAX && !may_be_large {
+            return Err(Error::invalid("mail_too_large", "/body", mail::size_refusal(rendered.html.len())));
+        }
         let setting =
             |name: &str| registry.settings.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let from_text = match &self.options.from {
@@ -241,8 +261,8 @@ impl Platform {
     async fn kept_keys(&self, domain: &str) -> Result<Vec<(String, String)>, Error> {
         let mut keys = Vec::new();
         for (selector, name, make) in [
-            ("rapport-rsa", format!("dkim.rsa.{domain}"), mail::Signer::generate_rsa as fn() -> _),
-            ("rapport", format!("dkim.ed25519.{domain}"), mail::Signer::generate_ed25519 as fn() -> _),
+            ("rapport-rsa", format!("dkim.rsa.{domain}"), mail::Signer::generate_rsa as MakeKey),
+            ("rapport", format!("dkim.ed25519.{domain}"), mail::Signer::generate_ed25519 as MakeKey),
         ] {
             let text = match self.store.meta(&name).await? {
                 Some(text) => text,

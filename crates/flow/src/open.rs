@@ -83,6 +83,7 @@ impl Platform {
             let settings = json!({
                 "name": "My workspace", "timezone": "UTC", "brand_color": "#1f6f78", "postal_address": "",
                 "from_name": "Rapport", "from_email": "hello@localhost.example", "reply_to": "",
+                "large_mails": false,
             });
             self.store.put_workspace(FIRST_WORKSPACE, &settings.to_string(), now).await?;
         }

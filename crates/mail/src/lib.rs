@@ -14,7 +14,7 @@ mod transport;
 pub use address::{Mailbox, normalise_address};
 pub use delivery::{Blame, Delivery, Envelope};
 pub use error::Error;
-pub use mime::{Draft, compose};
+pub use mime::{Draft, HTML_BYTES_MAX, HTML_BYTES_WARN, compose, size_refusal, size_warning};
 pub use sign::{DnsRecord, Signer};
 pub use smtp::{Smtp, Timeouts};
 pub use token::{Opened, TokenKind, Tokens};

@@ -11,6 +11,32 @@ use crate::address::{Mailbox, is_hostile, normalise_address};
 /// Characters of a subject; more is cut.
 const SUBJECT_CHARS_MAX: usize = 500;
 
+/// Bytes of HTML from which a mail is warned of.
+pub const HTML_BYTES_WARN: usize = 80 << 10;
+/// Bytes of HTML above which Gmail cuts a mail off, and its unsubscribe link with it.
+pub const HTML_BYTES_MAX: usize = 102 << 10;
+
+fn kilobytes(bytes: usize) -> String {
+    format!("{} KB", bytes.div_ceil(1 << 10))
+}
+
+/// What is to be said of HTML of this size, if anything.
+pub fn size_warning(html_bytes: usize) -> Option<String> {
+    (html_bytes > HTML_BYTES_WARN).then(|| {
+        let (has, most) = (kilobytes(html_bytes), kilobytes(HTML_BYTES_MAX));
+        format!("the HTML has {has}; above {most} Gmail cuts a mail off, and its unsubscribe link with it")
+    })
+}
+
+/// Why HTML of this size is not sent.
+pub fn size_refusal(html_bytes: usize) -> String {
+    let (has, most) = (kilobytes(html_bytes), kilobytes(HTML_BYTES_MAX));
+    format!(
+        "The HTML has {has}, and above {most} Gmail cuts a mail off, and its unsubscribe link with it. Shorten it, or \
+         allow such mails with the workspace's setting 'large_mails'."
+    )
+}
+
 /// A mail to be built.
 #[derive(Clone, Debug)]
 pub struct Draft {
