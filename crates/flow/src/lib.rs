@@ -2,6 +2,7 @@
 //!
 //! The only crate that composes the engines. HTTP, the demo and imports stand on [`Platform`].
 
+mod balance;
 mod codec;
 mod compose;
 mod emit;
@@ -19,6 +20,7 @@ mod step;
 mod suppression;
 mod worker;
 
+pub use balance::Balance;
 pub use error::{Error, Problem};
 pub use ingest::{ItemOutcome, Outcome};
 pub use platform::{Limits, Options, Platform};
