@@ -148,9 +148,13 @@ async fn open(dir: &std::path::Path, smtp_url: &str, micros: &Arc<AtomicI64>) ->
 /// Looks again and again: the store gives no signal of its own.
 async fn until<F: Future<Output = bool>>(enough: impl Fn() -> F) {
     let mut beat = tokio::time::interval(Duration::from_millis(10));
-    while !enough().await {
-        beat.tick().await;
-    }
+    let looking = async {
+        while !enough().await {
+            beat.tick().await;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(120), looking).await;
+    assert!(seen.is_ok(), "what was waited for did not happen");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -14,6 +15,9 @@ use tokio_rustls::TlsAcceptor;
 
 /// Bytes of one line.
 const LINE_BYTES_MAX: u64 = 16 << 20;
+
+/// How long something is waited for that must come.
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// A point of a session at which the script is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,15 +304,24 @@ impl Server {
     }
 
     /// Waits until what was seen satisfies `enough`.
+    ///
+    /// # Panics
+    /// When it does not within two minutes: a test that waits for ever says nothing.
     pub async fn wait(&self, enough: impl Fn(&Log) -> bool) -> Log {
         let mut changed = self.shared.changed.subscribe();
-        loop {
-            let log = self.log();
-            if enough(&log) {
-                return log;
+        let seen = async {
+            loop {
+                let log = self.log();
+                if enough(&log) {
+                    return log;
+                }
+                // The sender lives as long as this server.
+                let _ = changed.changed().await;
             }
-            // The sender lives as long as this server.
-            let _ = changed.changed().await;
+        };
+        match tokio::time::timeout(WAIT_MAX, seen).await {
+            Ok(log) => log,
+            Err(_) => panic!("what was waited for did not happen; {} mails came", self.log().mails.len()),
         }
     }
 }
