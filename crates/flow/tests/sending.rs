@@ -428,7 +428,8 @@ async fn a_skip_is_an_event_with_its_reason_and_a_mail_that_would_be_cut_off_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_opt_out_that_was_answered_before_the_intent_wins_in_a_storm() {
+async fn a_word_that_was_answered_before_the_intent_wins_in_a_storm_of_opt_outs_withdrawals_and_suppressions()
+{
     let server = Server::start(Script::new().offer("PIPELINING")).await.unwrap();
     let rig = Rig::open(&server.url()).await;
     let many = 400;
@@ -438,12 +439,23 @@ async fn an_opt_out_that_was_answered_before_the_intent_wins_in_a_storm() {
     // The senders begin at one end, the storm at the other; they meet.
     let mut storm = tokio::task::JoinSet::new();
     for part in 0..4 {
-        let (platform, ids) = (rig.platform.clone(), ids.clone());
+        let (platform, ids, people) = (rig.platform.clone(), ids.clone(), people.clone());
         storm.spawn(async move {
             let mut answered = Vec::new();
-            for id in ids.iter().rev().skip(part).step_by(4) {
-                let token = platform.tokens.seal(mail::TokenKind::Unsubscribe, W, id, 0);
-                platform.unsubscribe(&token, "one_click").await.unwrap();
+            for (number, id) in ids.iter().enumerate().rev().skip(part).step_by(4) {
+                match number % 7 {
+                    0 => {
+                        let address = format!("p{number}@inbox.example");
+                        platform.suppress(W, &address, "complaint").await.unwrap();
+                    }
+                    1 => {
+                        platform.set_consent(W, people[number], "news", false, "api").await.unwrap();
+                    }
+                    _ => {
+                        let token = platform.tokens.seal(mail::TokenKind::Unsubscribe, W, id, 0);
+                        platform.unsubscribe(&token, "one_click").await.unwrap();
+                    }
+                }
                 // Once answered: what has no intent now may never get one.
                 let state = platform.store.message(id).await.unwrap().unwrap().state;
                 answered.push((id.clone(), state));
@@ -464,12 +476,17 @@ async fn an_opt_out_that_was_answered_before_the_intent_wins_in_a_storm() {
     for (id, state) in answered {
         if state == "planned" {
             won += 1;
-            assert!(!sent.contains(&id), "{id} was sent after its opt-out was answered");
-            assert_eq!(rig.message(&id).await.reason.as_deref(), Some("unsubscribed"));
+            assert!(!sent.contains(&id), "{id} was sent after the word on it was answered");
+            let reason = rig.message(&id).await.reason.unwrap();
+            assert!(
+                ["unsubscribed", "topic_unsubscribed", "suppressed"].contains(&reason.as_str()),
+                "{reason}"
+            );
         }
     }
     assert!(won > 0, "the storm came too late to prove anything");
-    assert_eq!(balance.ended("skipped: unsubscribed") + balance.ended("accepted"), many as i64);
+    let ways = ["skipped: unsubscribed", "skipped: topic_unsubscribed", "skipped: suppressed", "accepted"];
+    assert_eq!(ways.iter().map(|way| balance.ended(way)).sum::<i64>(), many as i64);
     assert_eq!(sent.len() as i64, balance.ended("accepted"));
 }
 
