@@ -509,8 +509,16 @@ async fn dkim(State(app): State<App>, Extension(ws): Ws) -> Answer {
     let settings = app.platform.settings(ws.0).await?;
     let from = settings.get("from_email").and_then(Value::as_str).unwrap_or_default();
     let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
-    let (name, value) = app.platform.signer(domain).await?.dns_record();
-    Ok(Json(json!({"selector": "rapport", "record_name": name, "record_value": value})))
+    let records = app.platform.signer(domain).await?.dns_records();
+    let record = |record: &mail::DnsRecord| {
+        json!({
+            "selector": record.selector, "algorithm": record.algorithm,
+            "record_name": record.name, "record_value": record.value,
+        })
+    };
+    let mut answer = records.first().map_or(Value::Null, record);
+    answer["records"] = records.iter().map(record).collect();
+    Ok(Json(answer))
 }
 
 async fn consent(State(app): State<App>, Extension(ws): Ws, body: Body) -> Result<StatusCode, Problem> {

@@ -46,7 +46,9 @@ pub async fn overview(platform: &Platform, workspace: WorkspaceId) -> Result<Val
     let now = platform.clock.now();
     let live = &platform.live;
     let mut messages: serde_json::Map<String, Value> = serde_json::Map::new();
-    for state in ["planned", "intent", "accepted", "skipped", "deferred", "rejected", "in_doubt"] {
+    for state in
+        ["planned", "intent", "accepted", "skipped", "deferred", "rejected", "in_doubt", "expired", "unknown"]
+    {
         messages.insert(state.to_owned(), json!(0));
     }
     for (state, count) in platform.store.message_counts(workspace).await? {

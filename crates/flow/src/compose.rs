@@ -1,6 +1,7 @@
 //! Composes a mail: gathers what the template may use, renders it with sealed links, and keeps the decision trace.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{Map, Timestamp, Value};
 use serde_json::json;
@@ -12,6 +13,9 @@ use crate::registry::{Registry, template_error};
 
 /// Recommendations a template is given.
 const RECOMMENDED_MAX: usize = 6;
+
+/// Makes a signing key.
+type MakeKey = fn() -> Result<String, mail::Error>;
 
 /// A composed mail.
 pub struct Composed {
@@ -31,6 +35,8 @@ pub struct Composed {
 pub struct Order<'a> {
     /// The message's id; empty for previews, which seal no links.
     pub message_id: &'a str,
+    /// What clicks are counted under elsewhere (`utm_campaign`): the journey, or the template.
+    pub campaign: &'a str,
     /// The template.
     pub template: &'a template::Template,
     /// Who it is for, when known.
@@ -121,8 +127,11 @@ impl Platform {
         let options = template::Options { now: order.now, ..template::Options::default() };
         let mut dressing = template::Dressing::default();
         if !order.message_id.is_empty() {
-            dressing.utm =
-                vec![("utm_source".into(), "rapport".into()), ("utm_medium".into(), "email".into())];
+            dressing.utm = vec![
+                ("utm_source".into(), "rapport".into()),
+                ("utm_medium".into(), "email".into()),
+                ("utm_campaign".into(), order.campaign.into()),
+            ];
             let token = self.tokens.seal(mail::TokenKind::Open, workspace, order.message_id, 0);
             dressing.pixel_url = Some(format!("{}/t/o/{token}", self.options.base_url));
         }
@@ -133,10 +142,12 @@ impl Platform {
             let token = self.tokens.seal(mail::TokenKind::Click, workspace, order.message_id, link.number);
             format!("{}/t/c/{token}", self.options.base_url)
         };
-        order
+        let mut rendered = order
             .template
             .render(&data, &options, &dressing, &mut rewrite)
-            .map_err(|error| template_error(&error))
+            .map_err(|error| template_error(&error))?;
+        rendered.warnings.extend(mail::size_warning(rendered.html.len()));
+        Ok(rendered)
     }
 
     /// Composes a message to bytes.
@@ -159,6 +170,16 @@ impl Platform {
         trace.push(json!({
             "step": "fallbacks", "title": "Missing values", "at": order.now, "sentence": sentence, "data": {"missing": missing},
         }));
+        if !rendered.warnings.is_empty() {
+            trace.push(json!({
+                "step": "warnings", "title": "Changed or doubtful", "at": order.now,
+                "sentence": format!("{}.", rendered.warnings.join("; ")), "data": {"warnings": rendered.warnings},
+            }));
+        }
+        let may_be_large = registry.settings.get("large_mails").and_then(Value::as_bool).unwrap_or(false);
+        if rendered.html.len() > mail::HTML_BYTES_MAX && !may_be_large {
+            return Err(Error::invalid("mail_too_large", "/body", mail::size_refusal(rendered.html.len())));
+        }
         let setting =
             |name: &str| registry.settings.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let from_text = match &self.options.from {
@@ -210,18 +231,73 @@ impl Platform {
         signer.sign(raw).map_err(|error| Error::Bug(format!("a mail could not be signed: {error}")))
     }
 
-    /// The key that signs for a domain; made at first use.
+    /// The keys that sign for a domain, read once. They are the files `dkim/DOMAIN/SELECTOR.pem` of the data directory;
+    /// without any, an RSA and an Ed25519 key are made at first use and kept in the store.
     ///
     /// # Errors
-    /// When the store does not answer.
-    pub async fn signer(&self, domain: &str) -> Result<mail::Signer, Error> {
-        let name = format!("dkim.{domain}");
-        let made = mail::Signer::generate_ed25519(domain, "rapport")
-            .map_err(|error| Error::Bug(error.to_string()))?;
-        let text = match self.store.meta(&name).await? {
-            Some(text) => text,
-            None => self.store.meta_once(&name, &made.to_text()).await?,
-        };
-        mail::Signer::from_text(domain, "rapport", &text).map_err(|error| Error::Corrupt(error.to_string()))
+    /// `Invalid` names the file that holds no usable key; otherwise when the store does not answer.
+    pub async fn signer(&self, domain: &str) -> Result<Arc<mail::Signer>, Error> {
+        let mut signers = self.signers.lock().await;
+        if let Some(signer) = signers.get(domain) {
+            return Ok(signer.clone());
+        }
+        let mut keys = dkim_files(&self.options.data_dir.join("dkim"), domain)?;
+        if keys.is_empty() {
+            keys = self.kept_keys(domain).await?;
+        }
+        let signer = mail::Signer::new(domain, &keys)
+            .map_err(|error| Error::invalid("invalid_dkim_key", "/dkim", error.to_string()))?;
+        let signer = Arc::new(signer);
+        signers.insert(domain.to_owned(), signer.clone());
+        Ok(signer)
     }
+
+    async fn kept_keys(&self, domain: &str) -> Result<Vec<(String, String)>, Error> {
+        let mut keys = Vec::new();
+        for (selector, name, make) in [
+            ("rapport-rsa", format!("dkim.rsa.{domain}"), mail::Signer::generate_rsa as MakeKey),
+            ("rapport", format!("dkim.ed25519.{domain}"), mail::Signer::generate_ed25519 as MakeKey),
+        ] {
+            let text = match self.store.meta(&name).await? {
+                Some(text) => text,
+                None => {
+                    let made = tokio::task::spawn_blocking(make)
+                        .await
+                        .map_err(|error| Error::Bug(error.to_string()))?
+                        .map_err(|error| Error::Bug(error.to_string()))?;
+                    self.store.meta_once(&name, &made).await?
+                }
+            };
+            keys.push((selector.to_owned(), text));
+        }
+        Ok(keys)
+    }
+}
+
+/// The keys in files: (selector, PEM), in the order of their names.
+fn dkim_files(dir: &std::path::Path, domain: &str) -> Result<Vec<(String, String)>, Error> {
+    // The domain comes from a setting; it names a folder of ours and no other.
+    if domain.contains(['/', '\\']) || domain.starts_with('.') {
+        return Ok(Vec::new());
+    }
+    let dir = dir.join(domain);
+    let unreadable = |path: &std::path::Path, error: std::io::Error| {
+        Error::Unavailable(format!("the DKIM keys in {} cannot be read: {error}", path.display()))
+    };
+    let entries = match std::fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(&dir, error)),
+    };
+    let mut keys = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(&dir, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "pem") {
+            let selector = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+            keys.push((selector, text));
+        }
+    }
+    keys.sort();
+    Ok(keys)
 }

@@ -2,6 +2,7 @@
 //!
 //! The only crate that composes the engines. HTTP, the demo and imports stand on [`Platform`].
 
+mod balance;
 mod codec;
 mod compose;
 mod emit;
@@ -23,6 +24,7 @@ mod suppression;
 mod worker;
 
 pub use crate::recommend::Offer;
+pub use balance::Balance;
 pub use error::{Error, Problem};
 pub use fill::Progress;
 pub use hot::{Facts, Hot};

@@ -65,6 +65,7 @@ impl Platform {
             tokens: mail::Tokens::new(secret.as_bytes()),
             secret,
             transport,
+            signers: tokio::sync::Mutex::default(),
             live: Live::default(),
             options,
             wake: Wake::default(),
@@ -84,6 +85,7 @@ impl Platform {
             let settings = json!({
                 "attribute_types": {}, "name": "My workspace", "timezone": "UTC", "brand_color": "#1f6f78", "postal_address": "",
                 "from_name": "Rapport", "from_email": "hello@localhost.example", "reply_to": "",
+                "large_mails": false,
             });
             self.store.put_workspace(FIRST_WORKSPACE, &settings.to_string(), now).await?;
         }

@@ -91,6 +91,7 @@ pub struct Platform {
     pub(crate) started_at: Timestamp,
     pub(crate) secret: String,
     pub(crate) transport: mail::Transport,
+    pub(crate) signers: tokio::sync::Mutex<HashMap<String, Arc<mail::Signer>>>,
     pub(crate) _lock: store::DirectoryLock,
 }
 

@@ -2,15 +2,16 @@
 //!
 //! Nothing else hands a mail to the transport, and this only after the gate has written an intent.
 
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::StreamExt;
 use model::time::{HOUR, MINUTE};
 use model::{ProfileId, Timestamp, Value, WorkspaceId};
 use serde_json::json;
-use store::{Emitted, Gate, GateFacts, GateVerdict, MessageRow};
+use store::{Emitted, Gate, GateFacts, GateVerdict, MessageRow, Told};
+use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::Order;
@@ -19,9 +20,18 @@ use crate::step::message_id;
 use crate::{Error, codec, emit};
 
 /// Messages taken at once.
-const TAKE_MAX: i64 = 200;
+const TAKE_MAX: usize = 200;
 /// A marketing mail that could not be sent for so long is not news any more.
 const EXPIRES_AFTER: i64 = 72 * HOUR;
+/// How long evidence may still resolve a message in doubt.
+const DOUBTED_FOR: i64 = 72 * HOUR;
+/// How often the end of doubts is looked for.
+const DOUBTS_BEAT: i64 = MINUTE;
+/// How long a message rests that met a fault of ours.
+const RESTS_FOR: i64 = MINUTE;
+/// How often due messages are looked for when nothing else gives cause to.
+const BEAT: Duration = Duration::from_millis(500);
+const MAY_BE_SENT: &str = "Nothing forbids it: no opt-out, no suppression.";
 
 /// A transactional mail.
 #[derive(Clone, Debug)]
@@ -49,35 +59,87 @@ pub struct RenderRequest {
     pub data: Value,
 }
 
-pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
-    let now = platform.clock.now();
-    let told = |message: &MessageRow| {
-        emitted_with(message, "Email In Doubt", "", now, json!({"reason": "interrupted"}))
-    };
-    match platform.store.recover_intents(&told).await {
-        Ok(ids) if !ids.is_empty() => tracing::warn!(messages = ids.len(), "interrupted sends are in doubt"),
-        Ok(_) => {}
-        Err(error) => tracing::error!(%error, "interrupted sends could not be looked for"),
-    }
-    while !stop.is_cancelled() {
-        match platform.send_due(&stop).await {
-            Ok(0) => {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = platform.wake.send.notified() => {}
-                    () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                }
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(%error, "messages could not be sent");
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                }
+/// Messages in work: some wait for a connection, the others have one. As soon as one is done the next begins, so that a
+/// slow server holds up its own mail and no other.
+#[derive(Default)]
+struct Work {
+    waiting: VecDeque<MessageRow>,
+    running: JoinSet<()>,
+    /// The message of each running task.
+    tasks: HashMap<task::Id, String>,
+    /// Messages that wait or run.
+    ids: HashSet<String>,
+}
+
+impl Work {
+    /// Takes due messages when fewer wait than can be begun at once.
+    async fn refill(&mut self, platform: &Platform, connections: usize) -> Result<(), Error> {
+        if self.waiting.len() >= connections {
+            return Ok(());
+        }
+        // Those in work are due as well until the gate has judged them.
+        let limit = TAKE_MAX + self.ids.len();
+        for message in platform.store.due_messages(platform.clock.now(), limit as i64).await? {
+            if self.ids.insert(message.id.clone()) {
+                self.waiting.push_back(message);
             }
         }
+        Ok(())
     }
+
+    fn begin(&mut self, platform: &Arc<Platform>, connections: usize) {
+        while self.running.len() < connections
+            && let Some(message) = self.waiting.pop_front()
+        {
+            let (platform, id) = (platform.clone(), message.id.clone());
+            let task = self.running.spawn(async move { platform.send_or_rest(message).await });
+            self.tasks.insert(task.id(), id);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(task::Id, ()), task::JoinError>) {
+        let task = match ended {
+            Ok((task, ())) => task,
+            Err(error) => {
+                tracing::error!(%error, "sending a message died");
+                error.id()
+            }
+        };
+        if let Some(id) = self.tasks.remove(&task) {
+            self.ids.remove(&id);
+        }
+    }
+}
+
+pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
+    platform.recover_intents().await;
+    let connections = platform.transport.connections_max().max(1);
+    let mut work = Work::default();
+    let mut doubts_at = Timestamp::MIN;
+    while !stop.is_cancelled() {
+        let now = platform.clock.now();
+        if now - doubts_at >= DOUBTS_BEAT {
+            doubts_at = now;
+            platform.end_doubts().await;
+        }
+        if let Err(error) = work.refill(&platform, connections).await {
+            tracing::error!(%error, "due messages could not be looked for");
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+        work.begin(&platform, connections);
+        let room = work.waiting.len() < connections;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            Some(ended) = work.running.join_next_with_id() => work.ended(ended),
+            () = platform.wake.send.notified(), if room => {}
+            () = tokio::time::sleep(BEAT), if room => {}
+        }
+    }
+    // What has a connection is let finish; what waits is found again.
+    while work.running.join_next().await.is_some() {}
 }
 
 fn judge(facts: &GateFacts) -> GateVerdict {
@@ -97,74 +159,90 @@ fn judge(facts: &GateFacts) -> GateVerdict {
 }
 
 impl Platform {
-    pub(crate) async fn send_due(&self, stop: &CancellationToken) -> Result<usize, Error> {
-        let due = self.store.due_messages(self.clock.now(), TAKE_MAX).await?;
+    /// Sends what is due, one after another, in this task: for tests, and for commands on a data directory.
+    pub(crate) async fn send_due(&self) -> Result<usize, Error> {
+        let due = self.store.due_messages(self.clock.now(), TAKE_MAX as i64).await?;
         let many = due.len();
-        let connections = self.transport.connections_max().max(1);
-        futures::stream::iter(due)
-            .for_each_concurrent(connections, |message| async move {
-                if stop.is_cancelled() {
-                    return;
-                }
-                let id = message.id.clone();
-                if let Err(error) = self.send_one(message).await {
-                    tracing::error!(%error, message = %id, "a message could not be sent");
-                }
-            })
-            .await;
+        for message in due {
+            self.send_or_rest(message).await;
+        }
         Ok(many)
+    }
+
+    async fn recover_intents(&self) {
+        let now = self.clock.now();
+        let told = |message: &MessageRow| {
+            let attempt = format!("-{}", message.attempt);
+            emitted_with(message, "Email In Doubt", &attempt, now, json!({"reason": "interrupted"}))
+        };
+        match self.store.recover_intents(now, now + DOUBTED_FOR, &told).await {
+            Ok(ids) if !ids.is_empty() => {
+                tracing::warn!(messages = ids.len(), "interrupted sends are in doubt")
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "interrupted sends could not be looked for"),
+        }
+    }
+
+    async fn end_doubts(&self) {
+        let now = self.clock.now();
+        let told = |message: &MessageRow| {
+            emitted_with(message, "Email Unknown", "", now, json!({"reason": message.reason}))
+        };
+        match self.store.end_doubts(now, &told).await {
+            Ok(ids) if !ids.is_empty() => {
+                tracing::warn!(
+                    messages = ids.len(),
+                    "nothing was learnt of sends in doubt; they are unknown"
+                );
+                self.wake.relay.notify_one();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the end of doubts could not be looked for"),
+        }
+    }
+
+    /// Sends a message; one that meets a fault of ours rests, so that it holds up no other.
+    async fn send_or_rest(&self, message: MessageRow) {
+        let id = message.id.clone();
+        let Err(error) = self.send_one(message).await else { return };
+        tracing::error!(%error, message = %id, "a message could not be sent; it rests");
+        if let Err(error) = self.store.hold_message(&id, self.clock.now() + RESTS_FOR).await {
+            tracing::error!(%error, message = %id, "nor could it be put off");
+            // It is taken again at once; a store at rest must not be asked in a loop.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     async fn send_one(&self, message: MessageRow) -> Result<(), Error> {
         let trace: Vec<Value> = serde_json::from_str(&message.trace).unwrap_or_default();
         let now = self.clock.now();
         if message.kind == "marketing" && now - message.created_at > EXPIRES_AFTER {
-            return self.skip(&message, "expired", "It could not be sent within three days.", trace).await;
+            let sentence = "It could not be sent within three days.";
+            return self.end(&message, "expired", "expired", sentence, trace).await;
         }
-        if mail::normalise_address(&message.recipient).is_err() {
-            return self.skip(&message, "no_address", "The profile has no address to write to.", trace).await;
-        }
-        let registry = self.registry(message.workspace);
-        let Some(template) = registry.templates.get(&message.template) else {
-            return self
-                .skip(&message, "template_missing", "The template is not in force any more.", trace)
-                .await;
+        let ready = match self.kept(&message).await? {
+            Some(ready) => ready,
+            None => match self.ready(&message, trace.clone()).await {
+                Ok(ready) => ready,
+                Err(Unready::Skip(code, sentence)) => {
+                    return self.end(&message, "skipped", code, &sentence, trace).await;
+                }
+                Err(Unready::Fault(error)) => return Err(error),
+            },
         };
-        let hot = match self.hot(message.workspace, message.profile).await {
-            Ok(hot) => hot,
-            Err(Error::Missing(_)) => {
-                return self.skip(&message, "profile_gone", "The profile is gone.", trace).await;
-            }
-            Err(error) => return Err(error),
-        };
-        let data: Value = serde_json::from_str(&message.data).unwrap_or_default();
-        let order = Order {
-            message_id: &message.id,
-            template,
-            hot: Some((&hot.0, &hot.1)),
-            recipient: &message.recipient,
-            data: &data,
-            now,
-        };
-        let composed = match self.compose(&registry, message.workspace, &order, trace.clone()).await {
-            Ok(composed) => composed,
-            Err(error @ Error::Invalid { .. }) => {
-                return self.skip(&message, "render_failed", &error.to_string(), trace).await;
-            }
-            Err(error) => return Err(error),
-        };
-        let mut trace = composed.trace;
         let gate = Gate {
             id: message.id.clone(),
             address_key: self.address_key(message.workspace, &message.recipient),
-            subject: composed.subject,
-            content: composed.content.to_string(),
-            trace: json!(with_policy(&trace, "Nothing forbids it: no opt-out, no suppression.", now))
+            trace: Value::Array(with_policy(&ready.trace, "May it be sent", MAY_BE_SENT, &json!({}), now))
                 .to_string(),
-            raw: composed.raw.clone(),
+            composed: ready.composed,
         };
-        let skipped =
-            |reason: &str| emitted_with(&message, "Email Skipped", "", now, json!({"reason": reason}));
+        let skipped = |code: &str| {
+            let reason = policy::Reason::ALL.into_iter().find(|reason| reason.code() == code);
+            let sentence = reason.map_or("The policy forbids it.", policy::Reason::sentence);
+            told(&message, code, sentence, &ready.trace, now)
+        };
         match self.store.gate(&gate, &judge, &skipped).await {
             Ok(GateVerdict::Allow) => {}
             Ok(_) => {
@@ -174,10 +252,84 @@ impl Platform {
             Err(store::Error::Missing(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        trace = with_policy(&trace, "Nothing forbids it: no opt-out, no suppression.", now);
-        let envelope = mail::Envelope { from: composed.from, to: message.recipient.clone() };
-        let delivery = self.transport.send(&envelope, &composed.raw).await;
-        self.record(&message, delivery, trace).await
+        let envelope = mail::Envelope { from: ready.return_path, to: message.recipient.clone() };
+        let delivery = self.transport.send(&envelope, &ready.raw).await;
+        self.record(
+            &message,
+            delivery,
+            with_policy(&ready.trace, "May it be sent", MAY_BE_SENT, &json!({}), now),
+        )
+        .await
+    }
+
+    /// What an earlier attempt composed: a retry sends the same bytes under the same Message-ID.
+    async fn kept(&self, message: &MessageRow) -> Result<Option<Ready>, Error> {
+        let Some(content) = message.content.as_deref().filter(|_| message.attempt > 0) else {
+            return Ok(None);
+        };
+        let content: Value = serde_json::from_str(content).unwrap_or_default();
+        let from = mail::Mailbox::parse(content["from"].as_str().unwrap_or_default());
+        let raw = self.store.raw_message(&message.id).await?;
+        Ok(raw.zip(from.ok()).map(|(raw, from)| Ready {
+            return_path: self.return_path(message, &from.address),
+            composed: None,
+            raw,
+            trace: serde_json::from_str(&message.trace).unwrap_or_default(),
+        }))
+    }
+
+    async fn ready(&self, message: &MessageRow, trace: Vec<Value>) -> Result<Ready, Unready> {
+        let skip = |code, sentence: &str| Err(Unready::Skip(code, sentence.to_owned()));
+        if let Err(error) = mail::normalise_address(&message.recipient) {
+            if message.recipient.is_empty() {
+                return skip("no_address", "The profile has no address to write to.");
+            }
+            return skip("no_address", &error.to_string());
+        }
+        let registry = self.registry(message.workspace);
+        let Some(template) = registry.templates.get(&message.template) else {
+            return skip("template_missing", "The template is not in force any more.");
+        };
+        let hot = match self.hot(message.workspace, message.profile).await {
+            Ok(hot) => hot,
+            Err(Error::Missing(_)) => return skip("profile_gone", "The profile is gone."),
+            Err(error) => return Err(Unready::Fault(error)),
+        };
+        let data: Value = serde_json::from_str(&message.data).unwrap_or_default();
+        let order = Order {
+            message_id: &message.id,
+            campaign: message.journey.as_deref().unwrap_or(&message.template),
+            template,
+            hot: Some((&hot.0, &hot.1)),
+            recipient: &message.recipient,
+            data: &data,
+            now: self.clock.now(),
+        };
+        let composed = match self.compose(&registry, message.workspace, &order, trace).await {
+            Ok(composed) => composed,
+            Err(error @ Error::Invalid { code: "mail_too_large", .. }) => {
+                return skip("mail_too_large", &error.to_string());
+            }
+            Err(error @ Error::Invalid { .. }) => return skip("render_failed", &error.to_string()),
+            Err(error) => return Err(Unready::Fault(error)),
+        };
+        Ok(Ready {
+            return_path: self.return_path(message, &composed.from),
+            composed: Some(store::Composed {
+                subject: composed.subject,
+                content: composed.content.to_string(),
+                raw: composed.raw.clone(),
+            }),
+            raw: composed.raw,
+            trace: composed.trace,
+        })
+    }
+
+    /// Where bounces of a message go: to an address of its own at the sender's domain.
+    fn return_path(&self, message: &MessageRow, from: &str) -> String {
+        let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+        let own = self.tokens.seal_return_path(message.workspace, &message.id, domain);
+        own.filter(|_| self.transport.has_own_return_path()).unwrap_or_else(|| from.to_owned())
     }
 
     async fn record(
@@ -187,31 +339,40 @@ impl Platform {
         mut trace: Vec<Value>,
     ) -> Result<(), Error> {
         let now = self.clock.now();
-        let (state, answer, name) = match &delivery {
-            mail::Delivery::Accepted { answer } => ("accepted", answer.clone(), Some("Email Sent")),
-            mail::Delivery::Deferred { answer, .. } => ("deferred", answer.clone(), Some("Email Deferred")),
-            mail::Delivery::Rejected { answer, .. } => ("rejected", answer.clone(), Some("Email Bounced")),
-            mail::Delivery::InDoubt { answer } => ("in_doubt", answer.clone(), Some("Email In Doubt")),
+        let (mut state, answer, name) = match &delivery {
+            mail::Delivery::Accepted { answer } => ("accepted", answer.clone(), "Email Sent"),
+            mail::Delivery::Deferred { answer, .. } => ("deferred", answer.clone(), "Email Deferred"),
+            mail::Delivery::Rejected { answer, .. } => ("rejected", answer.clone(), "Email Bounced"),
+            mail::Delivery::InDoubt { answer } => ("in_doubt", answer.clone(), "Email In Doubt"),
         };
         trace.push(json!({
             "step": "delivery", "title": "Handed over", "at": now, "sentence": format!("{state}: {answer}"), "data": {"state": state},
         }));
+        let mut reason = (state != "accepted").then_some(answer.clone());
+        // Somebody waits for a transactional mail: better twice, under one Message-ID, than never.
+        if state == "in_doubt" && message.kind == "transactional" {
+            state = "deferred";
+            reason = Some(format!("in doubt, to be sent again: {answer}"));
+        }
         // 1, 5, 25 … minutes between attempts.
         let later = MINUTE * 5_i64.pow(message.attempt.clamp(0, 4) as u32);
-        let due_at = (state == "deferred").then_some(now + later);
-        let mut emitted = Vec::new();
-        if let Some(name) = name {
-            // A message can be deferred more than once.
-            let attempt = if state == "deferred" { format!("-{}", message.attempt) } else { String::new() };
-            let mut properties = json!({"answer": answer, "attempt": message.attempt + 1});
-            if state == "rejected" {
-                properties["class"] = json!(if delivery.is_hard() { "hard" } else { "soft" });
-            }
-            emitted = emitted_with(message, name, &attempt, now, properties);
+        let due_at = match state {
+            "deferred" => Some(now + later),
+            "in_doubt" => Some(now + DOUBTED_FOR),
+            _ => None,
+        };
+        // A message can be deferred or doubted more than once.
+        let number = message.attempt + 1;
+        let suffix = if due_at.is_some() { format!("-{number}") } else { String::new() };
+        let mut properties = json!({"answer": answer, "attempt": number});
+        if state == "rejected" {
+            properties["class"] = json!(delivery.blame().class());
         }
+        let emitted = emitted_with(message, name, &suffix, now, properties);
         let trace = Value::Array(trace).to_string();
-        let reason = (state != "accepted").then_some(answer.as_str());
-        self.store.record_result(&message.id, state, reason, now, due_at, &trace, &emitted).await?;
+        self.store
+            .record_result(&message.id, state, reason.as_deref(), now, due_at, &trace, &emitted)
+            .await?;
         if delivery.is_hard() {
             self.suppress(message.workspace, &message.recipient, "hard_bounce").await?;
         }
@@ -222,18 +383,16 @@ impl Platform {
         Ok(())
     }
 
-    async fn skip(
+    async fn end(
         &self,
         message: &MessageRow,
+        state: &str,
         code: &str,
         sentence: &str,
-        mut trace: Vec<Value>,
+        trace: Vec<Value>,
     ) -> Result<(), Error> {
-        let now = self.clock.now();
-        trace.push(json!({"step": "policy", "title": "Not sent", "at": now, "sentence": sentence, "data": {"reason": code}}));
-        let emitted =
-            emitted_with(message, "Email Skipped", "", now, json!({"reason": code, "detail": sentence}));
-        self.store.skip_message(&message.id, code, &Value::Array(trace).to_string(), &emitted).await?;
+        let told = told(message, code, sentence, &trace, self.clock.now());
+        self.store.end_message(&message.id, state, code, &told).await?;
         self.wake.relay.notify_one();
         Ok(())
     }
@@ -310,6 +469,7 @@ impl Platform {
         };
         let order = Order {
             message_id: "",
+            campaign: "",
             template: &compiled,
             hot: hot.as_ref().map(|(row, hot)| (row, hot)),
             recipient: "",
@@ -362,12 +522,35 @@ impl Platform {
     }
 }
 
-fn with_policy(trace: &[Value], sentence: &str, now: Timestamp) -> Vec<Value> {
+/// A message ready for the gate.
+struct Ready {
+    return_path: String,
+    /// `None` when an earlier attempt kept it.
+    composed: Option<store::Composed>,
+    raw: Vec<u8>,
+    trace: Vec<Value>,
+}
+
+/// Why a message is not ready: the person's case, with code and sentence, or a fault of ours.
+enum Unready {
+    Skip(&'static str, String),
+    Fault(Error),
+}
+
+fn with_policy(trace: &[Value], title: &str, sentence: &str, data: &Value, now: Timestamp) -> Vec<Value> {
     let mut trace = trace.to_vec();
-    trace.push(
-        json!({"step": "policy", "title": "May it be sent", "at": now, "sentence": sentence, "data": {}}),
-    );
+    trace.push(json!({"step": "policy", "title": title, "at": now, "sentence": sentence, "data": data}));
     trace
+}
+
+/// What is said of a message that is not sent.
+fn told(message: &MessageRow, code: &str, sentence: &str, trace: &[Value], now: Timestamp) -> Told {
+    let trace = with_policy(trace, "Not sent", sentence, &json!({"reason": code}), now);
+    let properties = json!({"reason": code, "detail": sentence});
+    Told {
+        trace: Value::Array(trace).to_string(),
+        emitted: emitted_with(message, "Email Skipped", "", now, properties),
+    }
 }
 
 fn emitted_with(

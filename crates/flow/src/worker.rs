@@ -91,7 +91,7 @@ impl Platform {
             Work::Timers => self.step_due().await,
             Work::Relay => relay_once(self).await,
             Work::Archive => self.archive_next().await,
-            Work::Send => self.send_due(&CancellationToken::new()).await,
+            Work::Send => self.send_due().await,
         }
     }
 

@@ -38,6 +38,21 @@ pub fn normalise_address(text: &str) -> Result<String, Error> {
     Ok(text.to_lowercase())
 }
 
+/// The address as servers are told: the domain in its ASCII form (RFC 5891), the local part as it is.
+///
+/// # Errors
+/// `Invalid` for what is no address.
+pub(crate) fn wire_address(text: &str) -> Result<String, Error> {
+    let normal = normalise_address(text)?;
+    let Some((local, domain)) = normal.rsplit_once('@').filter(|_| !normal.is_ascii()) else {
+        return Ok(normal);
+    };
+    match url::Host::parse(domain) {
+        Ok(url::Host::Domain(domain)) => Ok(format!("{local}@{domain}")),
+        _ => Err(Error::Invalid(format!("'{domain}' is no domain"))),
+    }
+}
+
 impl Mailbox {
     /// Reads `Name <address>` or `address`.
     ///

@@ -1,126 +1,191 @@
 //! DKIM: signs what receivers check, twice over, so that nothing can be added.
 //!
-//! Source: RFC 6376; RFC 8463 for Ed25519.
+//! A domain can have an RSA key and an Ed25519 key at once; each gives a signature of its own, because many receivers
+//! know only one of the two. Source: RFC 6376; RFC 8463 for Ed25519.
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rsa::{KeyPair as RsaPair, KeySize};
+use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mail_auth::common::crypto::{Ed25519Key, RsaKey, Sha256};
-use mail_auth::common::headers::HeaderWriter;
+use mail_auth::common::crypto::{Algorithm, DkimKey, Ed25519Key, RsaKey, Sha256, SigningKey};
+use mail_auth::common::headers::{HeaderWriter, Writable};
 use mail_auth::dkim::DkimSigner;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::Error;
 
-/// Headers that are signed; each twice, so that a second one breaks the signature.
-const SIGNED: [&str; 9] =
-    ["From", "From", "Subject", "Subject", "To", "To", "Date", "List-Unsubscribe", "List-Unsubscribe-Post"];
+/// Headers that are named once more than they occur, so that a second one breaks the signature.
+const OVERSIGNED: [&str; 6] = ["From", "Subject", "To", "Date", "List-Unsubscribe", "List-Unsubscribe-Post"];
+/// Headers that are signed where they occur.
+const SIGNED: [&str; 6] =
+    ["Message-ID", "Reply-To", "MIME-Version", "Content-Type", "List-ID", "Feedback-ID"];
+/// Characters of a base64 line in a PEM file.
+const PEM_LINE: usize = 64;
 
-enum Key {
-    Ed25519 { seed: Vec<u8>, public: Vec<u8> },
-    Rsa { pem: String },
+/// A TXT record to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsRecord {
+    /// The selector.
+    pub selector: String,
+    /// `rsa` or `ed25519`.
+    pub algorithm: &'static str,
+    /// The record's name.
+    pub name: String,
+    /// The record's value. Zone files take it in strings of at most 255 characters.
+    pub value: String,
 }
 
-/// A domain's signing key.
+struct Key {
+    selector: String,
+    algorithm: &'static str,
+    /// As it stands in `p=`.
+    public: String,
+    key: DkimKey,
+}
+
+/// A domain's signing keys.
 pub struct Signer {
     domain: String,
-    selector: String,
-    key: Key,
+    keys: Vec<Key>,
+}
+
+/// A key lent to a signer.
+struct Lent<'a>(&'a DkimKey);
+
+impl SigningKey for Lent<'_> {
+    type Hasher = Sha256;
+
+    fn sign(&self, input: impl Writable) -> mail_auth::Result<Vec<u8>> {
+        self.0.sign(input)
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
 }
 
 impl Signer {
-    /// Makes an Ed25519 key.
+    /// With keys, each a selector and a PEM text (PKCS #8, or PKCS #1 for RSA) of RSA from 2,048 bits or Ed25519.
+    ///
+    /// # Errors
+    /// `Invalid` names the selector whose key cannot be used, never the key.
+    pub fn new(domain: &str, keys: &[(String, String)]) -> Result<Signer, Error> {
+        let keys =
+            keys.iter().map(|(selector, text)| Key::read(selector, text)).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Err(Error::Invalid(format!("there is no DKIM key for {domain}")));
+        }
+        Ok(Signer { domain: domain.to_owned(), keys })
+    }
+
+    /// Makes an RSA key of 2,048 bits, as PEM. Cost: tens of milliseconds and more.
     ///
     /// # Errors
     /// `Bug` when the cryptography library refuses.
-    pub fn generate_ed25519(domain: &str, selector: &str) -> Result<Signer, Error> {
-        let document = Ed25519Key::generate_pkcs8().map_err(|error| Error::Bug(error.to_string()))?;
-        Signer::of_pkcs8(domain, selector, document)
+    pub fn generate_rsa() -> Result<String, Error> {
+        let bug = |_| Error::Bug("no RSA key could be made".to_owned());
+        let pair = RsaPair::generate(KeySize::Rsa2048).map_err(bug)?;
+        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(bug)?;
+        Ok(pem(der.as_ref()))
     }
 
-    fn of_pkcs8(domain: &str, selector: &str, document: Vec<u8>) -> Result<Signer, Error> {
-        let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(&document)
-            .map_err(|error| Error::Bug(error.to_string()))?;
-        let public = key.public_key();
-        Ok(Signer {
-            domain: domain.to_owned(),
-            selector: selector.to_owned(),
-            key: Key::Ed25519 { seed: document, public },
-        })
-    }
-
-    /// Reads what [`Signer::to_text`] wrote, or an RSA key as PEM.
+    /// Makes an Ed25519 key, as PEM.
     ///
     /// # Errors
-    /// `Invalid` when the text is no key.
-    pub fn from_text(domain: &str, selector: &str, text: &str) -> Result<Signer, Error> {
-        if let Some(encoded) = text.strip_prefix("ed25519:") {
-            let document = STANDARD.decode(encoded).map_err(|error| Error::Invalid(error.to_string()))?;
-            return Signer::of_pkcs8(domain, selector, document);
-        }
-        rsa(text)?;
-        Ok(Signer {
-            domain: domain.to_owned(),
-            selector: selector.to_owned(),
-            key: Key::Rsa { pem: text.to_owned() },
-        })
+    /// `Bug` when the cryptography library refuses.
+    pub fn generate_ed25519() -> Result<String, Error> {
+        let der = Ed25519Key::generate_pkcs8().map_err(|error| Error::Bug(error.to_string()))?;
+        Ok(pem(&der))
     }
 
-    /// The key as text. A secret.
-    pub fn to_text(&self) -> String {
-        match &self.key {
-            Key::Ed25519 { seed, .. } => format!("ed25519:{}", STANDARD.encode(seed)),
-            Key::Rsa { pem } => pem.clone(),
-        }
+    /// The TXT records to publish, one for each key.
+    pub fn dns_records(&self) -> Vec<DnsRecord> {
+        let record = |key: &Key| DnsRecord {
+            selector: key.selector.clone(),
+            algorithm: key.algorithm,
+            name: format!("{}._domainkey.{}", key.selector, self.domain),
+            value: format!("v=DKIM1; k={}; p={}", key.algorithm, key.public),
+        };
+        self.keys.iter().map(record).collect()
     }
 
-    /// The TXT record to publish: (name, value). For an RSA key the value is the owner's to derive.
-    pub fn dns_record(&self) -> (String, String) {
-        let name = format!("{}._domainkey.{}", self.selector, self.domain);
-        match &self.key {
-            Key::Ed25519 { public, .. } => {
-                (name, format!("v=DKIM1; k=ed25519; p={}", STANDARD.encode(public)))
-            }
-            Key::Rsa { .. } => (name, "v=DKIM1; k=rsa; p=<the public key of your PEM>".to_owned()),
-        }
-    }
-
-    /// The mail with its signature before it.
+    /// The mail with one signature for each key before it.
     ///
     /// # Errors
     /// `Bug` when the cryptography library refuses.
     pub fn sign(&self, raw: &[u8]) -> Result<Vec<u8>, Error> {
-        let bug = |error: mail_auth::Error| Error::Bug(error.to_string());
-        let header = match &self.key {
-            Key::Ed25519 { seed, .. } => {
-                let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(seed).map_err(bug)?;
-                DkimSigner::from_key(key)
-                    .domain(&self.domain)
-                    .selector(&self.selector)
-                    .headers(SIGNED)
-                    .sign(raw)
-                    .map_err(bug)?
-                    .to_header()
-            }
-            Key::Rsa { pem } => DkimSigner::from_key(rsa(pem)?)
+        let names = signed_names(raw);
+        let mut out = Vec::with_capacity(raw.len() + 1_024 * self.keys.len());
+        for key in &self.keys {
+            let signature = DkimSigner::from_key(Lent(&key.key))
                 .domain(&self.domain)
-                .selector(&self.selector)
-                .headers(SIGNED)
+                .selector(&key.selector)
+                .headers(names.iter().copied())
                 .sign(raw)
-                .map_err(bug)?
-                .to_header(),
-        };
-        let mut out = header.into_bytes();
+                .map_err(|error| Error::Bug(error.to_string()))?;
+            // A fold between the signature and its semicolon is not part of what is signed (RFC 6376, 3.7), but
+            // some verifiers, dkimpy among them, leave it standing and then find another hash.
+            out.extend_from_slice(signature.to_header().replace("\r\n\t;\r\n", ";\r\n").as_bytes());
+        }
         out.extend_from_slice(raw);
         Ok(out)
     }
 }
 
-fn rsa(pem: &str) -> Result<RsaKey<Sha256>, Error> {
-    let invalid =
-        |error: &dyn std::fmt::Display| Error::Invalid(format!("the DKIM key cannot be read: {error}"));
-    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    let der = STANDARD.decode(body.trim()).map_err(|error| invalid(&error))?;
-    let key = rustls::pki_types::PrivatePkcs1KeyDer::from(der.clone());
-    RsaKey::from_key_der(rustls::pki_types::PrivateKeyDer::Pkcs1(key))
-        .or_else(|_| RsaKey::from_key_der(rustls::pki_types::PrivateKeyDer::Pkcs8(der.into())))
-        .map_err(|error| invalid(&error))
+/// The names to sign in this mail: the oversigned twice, the others when the mail has them.
+fn signed_names(raw: &[u8]) -> Vec<&'static str> {
+    let head = raw.windows(4).position(|four| four == b"\r\n\r\n").map_or(raw, |end| &raw[..end]);
+    let has = |name: &str| {
+        head.split(|byte| *byte == b'\n').any(|line| {
+            line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+        })
+    };
+    let mut names: Vec<&'static str> = OVERSIGNED.iter().flat_map(|name| [*name, *name]).collect();
+    names.extend(SIGNED.iter().copied().filter(|name| has(name)));
+    names
+}
+
+impl Key {
+    fn read(selector: &str, text: &str) -> Result<Key, Error> {
+        let plain = !selector.is_empty()
+            && selector.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+        if !plain {
+            return Err(Error::Invalid(format!("'{}' is no DKIM selector", selector.escape_debug())));
+        }
+        let refuse = |why: &str| Error::Invalid(format!("the DKIM key '{selector}' cannot be used: {why}"));
+        let der = PrivateKeyDer::from_pem_slice(text.as_bytes())
+            .map_err(|_| refuse("it is no private key in PEM form"))?;
+        let pair = match &der {
+            PrivateKeyDer::Pkcs1(der) => RsaPair::from_der(der.secret_pkcs1_der()).ok(),
+            PrivateKeyDer::Pkcs8(der) => RsaPair::from_pkcs8(der.secret_pkcs8_der()).ok(),
+            _ => None,
+        };
+        if let Some(pair) = pair {
+            let public: PublicKeyX509Der<'_> =
+                pair.public_key().as_der().map_err(|_| refuse("its public half cannot be derived"))?;
+            let public = STANDARD.encode(public.as_ref());
+            let key = RsaKey::from_key_der(der).map_err(|error| refuse(&error.to_string()))?;
+            return Ok(Key { selector: selector.to_owned(), algorithm: "rsa", public, key: key.into() });
+        }
+        let PrivateKeyDer::Pkcs8(der) = &der else {
+            return Err(refuse("it is neither RSA of at least 2,048 bits nor Ed25519"));
+        };
+        let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(der.secret_pkcs8_der())
+            .map_err(|_| refuse("it is neither RSA of at least 2,048 bits nor Ed25519"))?;
+        let public = STANDARD.encode(key.public_key());
+        Ok(Key { selector: selector.to_owned(), algorithm: "ed25519", public, key: key.into() })
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    let encoded = STANDARD.encode(der);
+    let mut out = String::from("-----BEGIN PRIVATE KEY-----\n");
+    for line in encoded.as_bytes().chunks(PEM_LINE) {
+        out.extend(line.iter().map(|byte| char::from(*byte)));
+        out.push('\n');
+    }
+    out.push_str("-----END PRIVATE KEY-----\n");
+    out
 }

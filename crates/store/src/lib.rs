@@ -18,4 +18,4 @@ pub use error::Error;
 pub use log::{Append, Log, Outcome};
 pub use open::{DirectoryLock, Location, Store};
 pub use row::*;
-pub use send::{Gate, GateFacts, GateVerdict, OptOut};
+pub use send::{Composed, Gate, GateFacts, GateVerdict, OptOut, Told};

@@ -161,7 +161,7 @@ pub struct MessageRow {
     pub recipient: String,
     /// The subject, once composed.
     pub subject: String,
-    /// planned, intent, accepted, deferred, rejected, skipped, in_doubt, expired.
+    /// planned, intent, accepted, deferred, rejected, skipped, in_doubt, expired, unknown.
     pub state: String,
     /// Why it is in that state.
     pub reason: Option<String>,

@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS message (
   data TEXT NOT NULL, trace TEXT NOT NULL, content TEXT, raw BLOB
 );
 CREATE INDEX IF NOT EXISTS message_open ON message (due_at) WHERE state IN ('planned', 'deferred');
+CREATE INDEX IF NOT EXISTS message_in_doubt ON message (due_at) WHERE state = 'in_doubt';
 CREATE INDEX IF NOT EXISTS message_state ON message (workspace, state, number);
 CREATE INDEX IF NOT EXISTS message_profile ON message (profile, number);
 CREATE TABLE IF NOT EXISTS message_event (

@@ -44,14 +44,30 @@ pub struct Gate {
     pub id: String,
     /// The recipient's address as the suppression list knows it: keyed, never in clear.
     pub address_key: String,
-    /// Its subject as composed.
-    pub subject: String,
-    /// What was composed. JSON.
-    pub content: String,
-    /// The decision trace. JSON list.
+    /// The decision trace when it may be sent. JSON list.
     pub trace: String,
-    /// The bytes to be handed over, compressed by the caller.
+    /// What was composed; nothing for an attempt with what the first one kept.
+    pub composed: Option<Composed>,
+}
+
+/// A mail as composed, kept for later attempts and for whoever looks at it.
+#[derive(Clone, Debug)]
+pub struct Composed {
+    /// Its subject.
+    pub subject: String,
+    /// What it was made of. JSON.
+    pub content: String,
+    /// The bytes to be handed over.
     pub raw: Vec<u8>,
+}
+
+/// What is said of a message that ends without having been sent: its trace, a JSON list, and the events of it.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// The decision trace.
+    pub trace: String,
+    /// Events of ours.
+    pub emitted: Vec<Emitted>,
 }
 
 /// An opt-out or another word of a person.
@@ -209,7 +225,7 @@ impl Store {
         &self,
         gate: &Gate,
         judge: &(dyn Fn(&GateFacts) -> GateVerdict + Send + Sync),
-        skipped: &(dyn Fn(&str) -> Vec<Emitted> + Send + Sync),
+        skipped: &(dyn Fn(&str) -> Told + Send + Sync),
     ) -> Result<GateVerdict, Error> {
         let mut writer = self.write().await?;
         let mut transaction = writer.begin().await?;
@@ -217,47 +233,53 @@ impl Store {
         let verdict = judge(&facts);
         match &verdict {
             GateVerdict::Allow => {
+                let (subject, content, raw) = match &gate.composed {
+                    Some(composed) => (Some(&composed.subject), Some(&composed.content), Some(&composed.raw)),
+                    None => (None, None, None),
+                };
                 query(
-                    "UPDATE message SET state = 'intent', attempt = attempt + 1, subject = $2, content = $3, trace = $4, \
-                     raw = $5, reason = NULL WHERE id = $1",
+                    "UPDATE message SET state = 'intent', attempt = attempt + 1, subject = coalesce($2, subject), \
+                     content = coalesce($3, content), trace = $4, raw = coalesce($5, raw), reason = NULL WHERE id = $1",
                 )
                 .bind(&gate.id)
-                .bind(&gate.subject)
-                .bind(&gate.content)
+                .bind(subject)
+                .bind(content)
                 .bind(&gate.trace)
-                .bind(&gate.raw)
+                .bind(raw.cloned())
                 .execute(&mut transaction)
                 .await?;
             }
             GateVerdict::Hold(until) => {
-                query("UPDATE message SET due_at = $2 WHERE id = $1")
-                    .bind(&gate.id)
-                    .bind(until.micros())
-                    .execute(&mut transaction)
-                    .await?;
+                hold(&mut transaction, &gate.id, *until).await?;
             }
             GateVerdict::Skip(reason) => {
-                skip(&mut transaction, &gate.id, reason, &gate.trace, &skipped(reason)).await?;
+                end(&mut transaction, &gate.id, "skipped", reason, &skipped(reason)).await?;
             }
         }
         transaction.commit().await?;
         Ok(verdict)
     }
 
-    /// Ends a message that cannot be composed.
+    /// Ends a message that has not been handed over as `skipped` or `expired`. What had ended before stays as it is.
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
-    pub async fn skip_message(
-        &self,
-        id: &str,
-        reason: &str,
-        trace: &str,
-        emitted: &[Emitted],
-    ) -> Result<(), Error> {
+    pub async fn end_message(&self, id: &str, state: &str, reason: &str, told: &Told) -> Result<(), Error> {
         let mut writer = self.write().await?;
         let mut transaction = writer.begin().await?;
-        skip(&mut transaction, id, reason, trace, emitted).await?;
+        end(&mut transaction, id, state, reason, told).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Puts off a message that waits.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn hold_message(&self, id: &str, until: Timestamp) -> Result<(), Error> {
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        hold(&mut transaction, id, until).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -298,13 +320,16 @@ impl Store {
         Ok(())
     }
 
-    /// At start: every intent that is still open was interrupted, and is in doubt from now on. `told` makes the event of
-    /// each. Says which.
+    /// At start: every intent that is still open was interrupted. A marketing message is in doubt from now on, until
+    /// `doubted_until`; a transactional one is due again, with the same bytes. `told` makes the events of each. Says
+    /// which.
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn recover_intents(
         &self,
+        now: Timestamp,
+        doubted_until: Timestamp,
         told: &(dyn Fn(&MessageRow) -> Vec<Emitted> + Send + Sync),
     ) -> Result<Vec<String>, Error> {
         let mut writer = self.write().await?;
@@ -314,12 +339,45 @@ impl Store {
             .await?;
         let open = rows.iter().map(message_row).collect::<Result<Vec<_>, _>>()?;
         let emitted: Vec<Emitted> = open.iter().flat_map(told).collect();
-        query("UPDATE message SET state = 'in_doubt', reason = 'interrupted' WHERE state = 'intent'")
-            .execute(&mut transaction)
-            .await?;
+        query(
+            "UPDATE message SET reason = 'interrupted', \
+             state = CASE WHEN kind = 'transactional' THEN 'deferred' ELSE 'in_doubt' END, \
+             due_at = CASE WHEN kind = 'transactional' THEN $1 ELSE $2 END WHERE state = 'intent'",
+        )
+        .bind(now.micros())
+        .bind(doubted_until.micros())
+        .execute(&mut transaction)
+        .await?;
         put_emitted(&mut transaction, &emitted).await?;
         transaction.commit().await?;
         Ok(open.into_iter().map(|message| message.id).collect())
+    }
+
+    /// Messages whose time in doubt is over: nothing more will be learnt of them, they are unknown. Says which.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn end_doubts(
+        &self,
+        now: Timestamp,
+        told: &(dyn Fn(&MessageRow) -> Vec<Emitted> + Send + Sync),
+    ) -> Result<Vec<String>, Error> {
+        let over = select_message!("WHERE state = 'in_doubt' AND due_at <= $1 ORDER BY number");
+        if query(over).bind(now.micros()).fetch_optional(&self.readers).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut writer = self.write().await?;
+        let mut transaction = writer.begin().await?;
+        let rows = query(over).bind(now.micros()).fetch_all(&mut transaction).await?;
+        let ended = rows.iter().map(message_row).collect::<Result<Vec<_>, _>>()?;
+        query("UPDATE message SET state = 'unknown' WHERE state = 'in_doubt' AND due_at <= $1")
+            .bind(now.micros())
+            .execute(&mut transaction)
+            .await?;
+        let emitted: Vec<Emitted> = ended.iter().flat_map(told).collect();
+        put_emitted(&mut transaction, &emitted).await?;
+        transaction.commit().await?;
+        Ok(ended.into_iter().map(|message| message.id).collect())
     }
 
     /// Writes a person's word; whatever the gate judges afterwards sees it.
@@ -429,7 +487,7 @@ impl Store {
         rows.iter().map(message_row).collect()
     }
 
-    /// The bytes that were handed over, compressed by the caller.
+    /// The bytes that were handed over.
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
@@ -440,23 +498,33 @@ impl Store {
     }
 }
 
-async fn skip(
+async fn end(
     connection: &mut Transaction<'_>,
     id: &str,
+    state: &str,
     reason: &str,
-    trace: &str,
-    emitted: &[Emitted],
+    told: &Told,
 ) -> Result<(), Error> {
     let ended = query(
-        "UPDATE message SET state = 'skipped', reason = $2, trace = $3 WHERE id = $1 AND state IN ('planned', 'deferred')",
+        "UPDATE message SET state = $4, reason = $2, trace = $3 WHERE id = $1 AND state IN ('planned', 'deferred')",
     )
     .bind(id)
     .bind(reason)
-    .bind(trace)
+    .bind(&told.trace)
+    .bind(state)
     .execute(&mut *connection)
     .await?;
     // What had ended before says nothing a second time.
-    if ended == 1 { put_emitted(connection, emitted).await } else { Ok(()) }
+    if ended == 1 { put_emitted(connection, &told.emitted).await } else { Ok(()) }
+}
+
+async fn hold(connection: &mut Transaction<'_>, id: &str, until: Timestamp) -> Result<(), Error> {
+    query("UPDATE message SET due_at = $2 WHERE id = $1 AND state IN ('planned', 'deferred')")
+        .bind(id)
+        .bind(until.micros())
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
 }
 
 async fn facts(connection: &mut Transaction<'_>, gate: &Gate) -> Result<GateFacts, Error> {

@@ -198,6 +198,7 @@ arg_from! {
     &[u8] => |v| Arg::Bytes(Some(v.to_vec())),
     &Vec<u8> => |v| Arg::Bytes(Some(v.clone())),
     Vec<u8> => |v| Arg::Bytes(Some(v)),
+    Option<Vec<u8>> => |v| Arg::Bytes(v),
     Vec<Value> => |v| Arg::List(Value::Array(v).to_string()),
     List => |v| Arg::List(v.0),
 }

@@ -108,11 +108,17 @@ fn gate(key: &str) -> Gate {
     Gate {
         id: format!("m-{key}"),
         address_key: "keyed".to_owned(),
-        subject: "Hello".to_owned(),
-        content: "{}".to_owned(),
         trace: "[]".to_owned(),
-        raw: b"raw\0bytes".to_vec(),
+        composed: Some(Composed {
+            subject: "Hello".to_owned(),
+            content: "{}".to_owned(),
+            raw: b"raw\0bytes".to_vec(),
+        }),
     }
+}
+
+fn told(id: &str) -> Told {
+    Told { trace: format!("[\"{id}\"]"), emitted: vec![emitted(id)] }
 }
 
 fn emitted(id: &str) -> Emitted {
@@ -418,7 +424,7 @@ fn the_gate_obeys_the_newest_word_and_an_answer_counts_once() {
         store.commit_step(&step).await.unwrap();
         assert_eq!(store.due_messages(at(9), 10).await.unwrap().len(), 0);
         assert_eq!(store.due_messages(at(10), 10).await.unwrap().len(), 5);
-        let says = |reason: &str| vec![emitted(&format!("skip-{reason}"))];
+        let says = |reason: &str| told(&format!("skip-{reason}"));
 
         let verdict = store.gate(&gate("k1"), &strict, &says).await.unwrap();
         assert_eq!(verdict, GateVerdict::Allow);
@@ -444,8 +450,11 @@ fn the_gate_obeys_the_newest_word_and_an_answer_counts_once() {
         store.gate(&gate("k2"), &strict, &says).await.unwrap();
         store.record_result("m-k2", "deferred", Some("451"), at(20), Some(at(90)), "[]", &[]).await.unwrap();
         assert!(store.due_messages(at(89), 10).await.unwrap().iter().all(|m| m.id != "m-k2"));
-        assert_eq!(store.gate(&gate("k2"), &strict, &says).await.unwrap(), GateVerdict::Allow);
-        assert_eq!(store.message("m-k2").await.unwrap().unwrap().attempt, 2);
+        let again = Gate { composed: None, ..gate("k2") };
+        assert_eq!(store.gate(&again, &strict, &says).await.unwrap(), GateVerdict::Allow);
+        let row = store.message("m-k2").await.unwrap().unwrap();
+        assert_eq!((row.attempt, row.subject.as_str(), row.content.as_deref()), (2, "Hello", Some("{}")));
+        assert_eq!(store.raw_message("m-k2").await.unwrap().unwrap(), b"raw\0bytes");
 
         // An opt-out before the intent wins; one after does not undo it.
         let word = |topic: &str| OptOut {
@@ -460,10 +469,11 @@ fn the_gate_obeys_the_newest_word_and_an_answer_counts_once() {
         let verdict = store.gate(&gate("k3"), &strict, &says).await.unwrap();
         assert_eq!(verdict, GateVerdict::Skip("unsubscribed".into()));
         assert_eq!(state(&store, "k3").await, "skipped");
+        assert_eq!(store.message("m-k3").await.unwrap().unwrap().trace, "[\"skip-unsubscribed\"]");
         assert_eq!(state(&store, "k2").await, "intent");
-        let told = store.emitted(10).await.unwrap().len();
-        store.skip_message("m-k3", "again", "[]", &[emitted("twice")]).await.unwrap();
-        assert_eq!(store.emitted(10).await.unwrap().len(), told);
+        let before = store.emitted(10).await.unwrap().len();
+        store.end_message("m-k3", "expired", "again", &told("twice")).await.unwrap();
+        assert_eq!(store.emitted(10).await.unwrap().len(), before);
 
         let row = SuppressionRow {
             address: "keyed".into(),
@@ -481,12 +491,31 @@ fn the_gate_obeys_the_newest_word_and_an_answer_counts_once() {
         assert!(!store.unsuppress(OTHER, "keyed").await.unwrap());
         assert!(store.unsuppress(W, "keyed").await.unwrap());
 
-        // A restart finds the open intent and tells of it once.
-        let told = |message: &MessageRow| vec![emitted(&format!("doubt-{}", message.id))];
-        assert_eq!(store.recover_intents(&told).await.unwrap(), vec!["m-k2".to_owned()]);
-        assert_eq!(store.recover_intents(&told).await.unwrap(), Vec::<String>::new());
+        // A restart finds the open intents and tells of them once. What is transactional is due again.
+        let mut step = StepCommit::new("step", Position(1), Position(2));
+        step.messages = vec![NewMessage { kind: "transactional".into(), ..message("t1", 1) }];
+        store.commit_step(&step).await.unwrap();
+        store.gate(&gate("t1"), &|_| GateVerdict::Allow, &says).await.unwrap();
+        let doubt = |message: &MessageRow| vec![emitted(&format!("doubt-{}", message.id))];
+        let found = store.recover_intents(at(50), at(100), &doubt).await.unwrap();
+        assert_eq!(found, vec!["m-k2".to_owned(), "m-t1".to_owned()]);
+        assert_eq!(store.recover_intents(at(50), at(100), &doubt).await.unwrap(), Vec::<String>::new());
         assert_eq!(state(&store, "k2").await, "in_doubt");
+        assert_eq!(state(&store, "t1").await, "deferred");
         assert!(store.emitted(20).await.unwrap().iter().any(|(_, e)| e.message_id == "doubt-m-k2"));
+        assert!(store.due_messages(at(50), 10).await.unwrap().iter().any(|m| m.id == "m-t1"));
+        // Doubt ends, and is told once.
+        let unknown = |message: &MessageRow| vec![emitted(&format!("unknown-{}", message.id))];
+        assert_eq!(store.end_doubts(at(99), &unknown).await.unwrap(), Vec::<String>::new());
+        assert_eq!(store.end_doubts(at(100), &unknown).await.unwrap(), vec!["m-k2".to_owned()]);
+        assert_eq!(store.end_doubts(at(101), &unknown).await.unwrap(), Vec::<String>::new());
+        assert_eq!(state(&store, "k2").await, "unknown");
+        assert!(store.emitted(20).await.unwrap().iter().any(|(_, e)| e.message_id == "unknown-m-k2"));
+        // What is held is not due before its time; what has ended is not moved.
+        store.hold_message("m-t1", at(500)).await.unwrap();
+        assert!(store.due_messages(at(499), 10).await.unwrap().iter().all(|m| m.id != "m-t1"));
+        store.hold_message("m-k1", at(500)).await.unwrap();
+        assert_eq!(store.message("m-k1").await.unwrap().unwrap().due_at, at(10));
 
         // What the recipient did: the first open by a person stays.
         for (when, actor) in [(50, "machine"), (60, "person"), (70, "person")] {
@@ -532,7 +561,7 @@ fn an_opt_out_storm_against_the_gate_never_loses() {
         });
         let sending = tokio::spawn(async move {
             for id in (1..=60).rev() {
-                let _ = gates.gate(&gate(&format!("k{id}")), &strict, &|_| vec![]).await;
+                let _ = gates.gate(&gate(&format!("k{id}")), &strict, &|_| Told::default()).await;
             }
         });
         let answered = opting.await.unwrap();

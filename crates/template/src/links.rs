@@ -163,6 +163,7 @@ pub(crate) fn dress(
     let mut links = Vec::new();
     let mut rest = html;
     let mut pixel = dressing.pixel_url.as_deref().map(pixel_tag);
+    let mut unended = false;
     let mut preheader = Some(preheader).filter(|p| !p.trim().is_empty());
     while let Some(at) = rest.find('<') {
         let tail = &rest[at..];
@@ -187,7 +188,18 @@ pub(crate) fn dress(
             out.push_str(&pixel.take().unwrap_or_default());
             out.push_str("</body");
             rest = &tail[6..];
+        } else if let Some(end) = Some(tail).filter(|_| !unended).and_then(other_tag_end) {
+            let tag = &tail[1..end];
+            out.push_str(&rest[..at]);
+            if may_hide_a_script(tag) {
+                without_scripts(tag, warnings, &mut out);
+            } else {
+                out.push_str(&tail[..=end]);
+            }
+            rest = &tail[end + 1..];
         } else {
+            // A tag without an end has no tags after it either; looking for its end again and again costs the square.
+            unended |= starts_a_tag(tail);
             out.push_str(&rest[..=at]);
             rest = &tail[1..];
         }
@@ -197,6 +209,49 @@ pub(crate) fn dress(
         out.push_str(&pixel);
     }
     (out, links)
+}
+
+/// Attributes that lead somewhere when somebody acts, and those that load something.
+const LEADING: [&str; 4] = ["href", "xlink:href", "action", "formaction"];
+const LOADING: [&str; 6] = ["src", "srcdoc", "background", "poster", "data", "lowsrc"];
+
+/// Attributes of a link that are not copied as they stand.
+const TAKEN_OUT: [&str; 5] = ["href", "xlink:href", "data-link", "data-block", "data-no-track"];
+
+fn starts_a_tag(tail: &str) -> bool {
+    tail[1..].starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+fn other_tag_end(tail: &str) -> Option<usize> {
+    if starts_a_tag(tail) { crate::plain::tag_end(tail) } else { None }
+}
+
+/// Whether a tag could hold a script in an address, however it is written; most tags could not.
+fn may_hide_a_script(tag: &str) -> bool {
+    let bytes = tag.as_bytes();
+    let names = |word: &[u8]| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
+    let hides = bytes.iter().any(|byte| *byte == b'&' || byte.is_ascii_control());
+    hides || names(b"script:") || names(b"data:") || names(b"srcdoc")
+}
+
+/// Copies a tag without the addresses that run or embed something; images may be embedded.
+fn without_scripts(tag: &str, warnings: &mut Vec<String>, out: &mut String) {
+    let attributes = attributes(tag);
+    let mut removed = Vec::new();
+    for attribute in &attributes {
+        let is = |names: &[&str]| names.iter().any(|name| attribute.name.eq_ignore_ascii_case(name));
+        let url = decode(attribute.value);
+        let image = url.trim_start().get(..11).is_some_and(|start| start.eq_ignore_ascii_case("data:image/"));
+        let unsafe_url = !crate::escape::url_is_safe(&url);
+        if (is(&LEADING) && unsafe_url) || (is(&LOADING) && unsafe_url && !image) || is(&["srcdoc"]) {
+            let shown: String = url.chars().take(60).collect();
+            warnings.push(format!("the {} '{shown}' was removed", attribute.name.to_ascii_lowercase()));
+            removed.push(attribute.name);
+        }
+    }
+    out.push('<');
+    copy_without(tag, &attributes, &removed, out);
+    out.push('>');
 }
 
 fn pixel_tag(url: &str) -> String {
@@ -220,14 +275,14 @@ fn link(
     let find = |name: &str| attributes.iter().find(|a| a.name.eq_ignore_ascii_case(name));
     out.push('<');
     let Some(href) = find("href") else {
-        copy_without(tag, &attributes, &["data-link"], out);
+        copy_without(tag, &attributes, &["data-link", "xlink:href"], out);
         out.push('>');
         return;
     };
     let url = decode(href.value).trim().to_owned();
     if !crate::escape::url_is_safe(&url) {
         warnings.push(format!("a link to '{}' was removed", url.chars().take(60).collect::<String>()));
-        copy_without(tag, &attributes, &["href", "data-link", "data-block", "data-no-track"], out);
+        copy_without(tag, &attributes, &TAKEN_OUT, out);
         out.push('>');
         return;
     }
@@ -242,7 +297,7 @@ fn link(
         tracked,
     };
     let shown = if tracked { rewrite(&link) } else { link.url.clone() };
-    copy_without(tag, &attributes, &["href", "data-link", "data-block", "data-no-track"], out);
+    copy_without(tag, &attributes, &TAKEN_OUT, out);
     out.push_str(" href=\"");
     crate::escape::html(&shown, out);
     out.push_str("\">");

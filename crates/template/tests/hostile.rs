@@ -77,6 +77,82 @@ fn deep_expressions_are_refused() {
     assert!(matches!(run(&ranges, &[]), Err(Error::Syntax { .. })));
 }
 
+/// What a browser would follow or run in a page: entities decoded, blanks and controls left out.
+fn runs_a_script(html: &str) -> bool {
+    let plain: String =
+        template::links::decode(html).chars().filter(|c| !c.is_control() && *c != ' ').collect();
+    let plain = plain.to_lowercase();
+    ["javascript:", "vbscript:", "data:text", "srcdoc"].iter().any(|scheme| plain.contains(scheme))
+}
+
+#[test]
+fn links_that_run_something_are_removed_wherever_they_stand_and_however_they_are_written() {
+    let schemes = [
+        "javascript:alert(1)",
+        "JaVaScRiPt:alert(1)",
+        "java\tscript:alert(1)",
+        "java\r\nscript:alert(1)",
+        " \u{1}javascript:alert(1)",
+        "&#106;avascript:alert(1)",
+        "javascript&colon;alert(1)",
+        "java&Tab;script:alert(1)",
+        "&#x6A;&#x61;vascript&#58;alert(1)",
+        "vbscript:x",
+        "data:text/html,<b>x</b>",
+        "data:text/html;base64,PHNjcmlwdD4=",
+    ];
+    let places = [
+        "<a href=\"URL\">x</a>",
+        "<A HREF='URL'>x</A>",
+        "<a class=\"b\" href=\"URL\" href=\"https://shop.example/\">x</a>",
+        "<area href=\"URL\">",
+        "<form action=\"URL\"><button formaction=\"URL\">x</button></form>",
+        "<iframe src=\"URL\"></iframe>",
+        "<object data=\"URL\"></object>",
+        "<img src=\"URL\">",
+        "<table background=\"URL\"></table>",
+        "<svg><a xlink:href=\"URL\">x</a></svg>",
+        "<link rel=\"stylesheet\" href=\"URL\">",
+    ];
+    for place in places {
+        for scheme in schemes {
+            let body = template::Body::Html(format!("<body>{}</body>", place.replace("URL", scheme)));
+            let Ok(template) = template::Template::compile(&template::Source { body, ..Default::default() })
+            else {
+                continue;
+            };
+            let mut follow = |link: &template::Link| link.url.clone();
+            let dressing = template::Dressing::default();
+            let mail = template.render(&json!({}), &Options::default(), &dressing, &mut follow).unwrap();
+            assert!(!runs_a_script(&mail.html), "{place} with {scheme:?}: {}", mail.html);
+            assert!(mail.links.iter().all(|link| !runs_a_script(&link.url)), "{place} with {scheme:?}");
+        }
+    }
+    // Tags without an end are left alone, in one pass.
+    let unended = format!("<body>{}", "<x y='".repeat(100_000));
+    let source = template::Source { body: template::Body::Html(unended), ..Default::default() };
+    if let Ok(template) = template::Template::compile(&source) {
+        let mut follow = |link: &template::Link| link.url.clone();
+        template
+            .render(&json!({}), &Options::default(), &template::Dressing::default(), &mut follow)
+            .unwrap();
+    }
+    // What is harmless stays.
+    let body = "<body><img src=\"data:image/png;base64,AAAA\" alt=\"a &amp; b\"><a href=\"https://shop.example/?a=1&amp;b=2\">x</a></body>";
+    let source = template::Source { body: template::Body::Html(body.to_owned()), ..Default::default() };
+    let mut follow = |link: &template::Link| link.url.clone();
+    let mail = template::Template::compile(&source)
+        .unwrap()
+        .render(&json!({}), &Options::default(), &template::Dressing::default(), &mut follow)
+        .unwrap();
+    assert!(
+        mail.html.contains("data:image/png;base64,AAAA") && mail.html.contains("a &amp; b"),
+        "{}",
+        mail.html
+    );
+    assert_eq!(mail.warnings, Vec::<String>::new());
+}
+
 #[test]
 fn nothing_outside_the_data_can_be_reached() {
     assert_eq!(run("{{ s.constructor }}{{ s.__proto__ }}{{ self.env }}", &[]).unwrap(), "");

@@ -1,3 +1,4 @@
-//! What tests need besides the product: a scripted SMTP sink with a ledger of its own. Not shipped.
+//! What tests need besides the product: SMTP servers with ledgers of their own. Not shipped.
 
 pub mod sink;
+pub mod smtp;

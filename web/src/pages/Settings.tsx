@@ -156,15 +156,21 @@ function Keys() {
   );
 }
 
+type DkimRecord = { selector: string; algorithm: string; record_name: string; record_value: string };
+
 function Dkim() {
-  const dkim = useGet<{ selector: string; record_name: string; record_value: string }>("/dkim");
+  const dkim = useGet<{ records: DkimRecord[] }>("/dkim");
   return (
     <Loaded query={dkim}>
       {(data) => (
         <div style={{ maxWidth: 720 }}>
-          <p style={{ marginBottom: 16 }}>Every mail is signed. Publish this TXT record so that receivers can check the signature.</p>
-          <Section title="Name"><pre className="code" tabIndex={0} style={{ marginTop: 8 }}>{data.record_name}</pre></Section>
-          <Section title="Value" more={<CopyButton value={data.record_value}>{({ copied, copy }) => <Button size="compact-xs" variant="subtle" onClick={copy}>{copied ? "Copied" : "Copy"}</Button>}</CopyButton>}><pre className="code" tabIndex={0} style={{ marginTop: 8 }}>{data.record_value}</pre></Section>
+          <p style={{ marginBottom: 16 }}>Every mail is signed once with each key. Publish a TXT record for each, so that receivers can check the signatures.</p>
+          {data.records.map((record) => (
+            <Section key={record.selector} title={record.algorithm === "rsa" ? "RSA" : "Ed25519"} more={<CopyButton value={record.record_value}>{({ copied, copy }) => <Button size="compact-xs" variant="subtle" onClick={copy}>{copied ? "Copied" : "Copy value"}</Button>}</CopyButton>}>
+              <pre className="code" tabIndex={0} style={{ marginTop: 8 }}>{record.record_name}</pre>
+              <pre className="code" tabIndex={0} style={{ marginTop: 8 }}>{record.record_value}</pre>
+            </Section>
+          ))}
         </div>
       )}
     </Loaded>
