@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::ast::{Condition, Literal, Op, Test};
 use crate::{Error, parse};
 
+/// The name of the computed trait that every profile has.
+pub(crate) const SCORE: &str = "engagement_score";
+
 /// What a workspace knows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
@@ -84,7 +87,7 @@ pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
                 let name = path.dotted().into_owned();
                 let known = schema.attributes.iter().find(|(known, _)| *known == name);
                 match known {
-                    None if name != "engagement_score" && !matches!(test, Test::Missing | Test::Present) => {
+                    None if name != SCORE && !matches!(test, Test::Missing | Test::Present) => {
                         problems.push(Problem {
                             message: format!("no profile has an attribute '{name}' yet"),
                             nearest: nearest(
@@ -122,16 +125,7 @@ fn mismatch(name: &str, declared: &str, test: &Test) -> Option<String> {
         Test::Compare { value, .. } | Test::Between { low: value, .. } => Some(literal_type(value)),
         Test::In { values } | Test::NotIn { values } => values.first().map(literal_type),
         Test::StartsWith { .. } | Test::EndsWith { .. } | Test::Matches { .. } => Some("text"),
-        Test::InLast { .. }
-        | Test::InNext { .. }
-        | Test::Before { .. }
-        | Test::After { .. }
-        | Test::On { .. }
-        | Test::Today
-        | Test::AnniversaryToday
-        | Test::AnniversaryInNext { .. }
-        | Test::InMonth { .. }
-        | Test::OnWeekday { .. } => (declared != "text").then_some("date"),
+        test if test.is_of_dates() => (declared != "text").then_some("date"),
         _ => None,
     }?;
     let known = ["text", "number", "bool", "date", "list"].contains(&declared);

@@ -26,11 +26,17 @@ pub fn describe_filter(filter: &Filter) -> String {
         Filter::Or { any } => any.iter().map(group).collect::<Vec<_>>().join(" or "),
         Filter::Not { filter } => format!("not {}", group(filter)),
         Filter::Property { path, test } => format!("{} {}", path.dotted(), test_words(test)),
-        Filter::AnyOf { path, filter } => format!("any of {} has {}", path.dotted(), describe_filter(filter)),
-        Filter::AllOf { path, filter } => {
-            format!("all of {} have {}", path.dotted(), describe_filter(filter))
-        }
+        Filter::Elements { quantifier, path, filter } => elements_words(*quantifier, path, filter),
     }
+}
+
+fn elements_words(quantifier: Quantifier, path: &Path, filter: &Filter) -> String {
+    let which = match quantifier {
+        Quantifier::Any => "at least one of",
+        Quantifier::All => "every one of",
+        Quantifier::None => "none of",
+    };
+    format!("{which} {} has {}", path.dotted(), describe_filter(filter))
 }
 
 fn say(condition: &Condition, negated: bool, out: &mut String) {
@@ -116,13 +122,94 @@ fn say(condition: &Condition, negated: bool, out: &mut String) {
         Condition::InSegment { segment } => {
             let _ = write!(out, "{is} in the segment “{segment}”");
         }
-        Condition::Consents { purpose } => {
-            let _ = write!(out, "{} to “{purpose}”", if negated { "does not consent" } else { "consents" });
+        Condition::Passed { passage, segment, window } => {
+            let word = match (passage, negated) {
+                (Passage::Entered, false) => "entered",
+                (Passage::Entered, true) => "did not enter",
+                (Passage::Left, false) => "left",
+                (Passage::Left, true) => "did not leave",
+            };
+            let _ = write!(out, "{word} the segment “{segment}”{}", window_words(window));
         }
-        Condition::Subscribed { topic } => {
-            let _ = write!(out, "{is} subscribed to the topic “{topic}”");
+        Condition::Sequence { first, then, same, window } => {
+            let did = if negated { "did not do in this order: " } else { "did " };
+            let _ = write!(out, "{did}{}", event_words(first));
+            for step in then {
+                let _ = match (step.not, &step.within) {
+                    (false, None) => write!(out, ", then {}", event_words(&step.event)),
+                    (false, Some(span)) => write!(out, ", then within {span} {}", event_words(&step.event)),
+                    (true, None) => write!(out, ", then no {}", event_words(&step.event)),
+                    (true, Some(span)) => write!(out, ", then for {span} no {}", event_words(&step.event)),
+                };
+            }
+            if let Some(path) = same {
+                let _ = write!(out, ", all with the same {}", path.dotted());
+            }
+            if let Some(window) = window {
+                let _ = write!(out, ",{}", window_words(&Some(window.clone())));
+            }
         }
+        Condition::FirstTime { event, window } => {
+            let did = if negated { "did not do" } else { "did" };
+            let window = window_words(&Some(window.clone()));
+            let _ = write!(out, "{did} {} for the first time ever{window}", event_words(event));
+        }
+        Condition::Stopped { event, quiet, times, before } => {
+            let (event, often) = (event_words(event), times_words(*times));
+            let not = if negated { "it is not so that " } else { "" };
+            let _ = write!(
+                out,
+                "{not}{event} happened {often} or more in {before} and then not at all for the last {quiet}"
+            );
+        }
+        Condition::Resumed { event, window, pause } => {
+            let did = if negated { "did not do" } else { "did" };
+            let (event, window) = (event_words(event), window_words(window));
+            let _ = write!(out, "{did} {event} again{window} after {pause} or more without it");
+        }
+        Condition::Regularly { event, times, periods, last } => {
+            let did = if negated { "did not do" } else { "did" };
+            let (event, often) = (event_words(event), times_words(*times));
+            let _ =
+                write!(out, "{did} {event} {often} or more in each of at least {periods} of the last {last}");
+        }
+        Condition::Held { path, test, span } => {
+            let not = if negated { "it is not so that " } else { "" };
+            let _ = write!(out, "{not}for {span} or longer {} {}", path.dotted(), test_words(test));
+        }
+        Condition::Elements { quantifier, path, filter } => {
+            let not = if negated { "it is not so that " } else { "" };
+            let _ = write!(out, "{not}{}", elements_words(*quantifier, path, filter));
+        }
+        Condition::Consent { says, about, by, window } => {
+            let words = match (says, negated) {
+                (Says::Consents, false) => "consents to",
+                (Says::Consents, true) => "does not consent to",
+                (Says::Withdrew, false) => "withdrew consent to",
+                (Says::Withdrew, true) => "did not withdraw consent to",
+                (Says::Subscribed, false) => "is subscribed to the topic",
+                (Says::Subscribed, true) => "is not subscribed to the topic",
+                (Says::Unsubscribed, false) => "unsubscribed from the topic",
+                (Says::Unsubscribed, true) => "did not unsubscribe from the topic",
+            };
+            let _ = write!(out, "{words} “{about}”");
+            if by.is_some() || window.is_some() {
+                let by = by.as_ref().map_or(String::new(), |by| format!(" by “{by}”"));
+                let _ = write!(out, ", said{by}{}", window_words(window));
+            }
+        }
+        Condition::Random { from, to, name } => {
+            let _ = match *from == 0.0 {
+                true => write!(out, "{is} among the first {to}% of the draw “{name}”"),
+                false => write!(out, "{is} between {from}% and {to}% of the draw “{name}”"),
+            };
+        }
+        Condition::Everyone => out.push_str(if negated { "is nobody" } else { "is anybody" }),
     }
+}
+
+fn times_words(times: u32) -> String {
+    if times == 1 { "once".to_owned() } else { format!("{times} times") }
 }
 
 fn event_words(event: &EventPattern) -> String {
@@ -136,6 +223,8 @@ fn window_words(window: &Option<Window>) -> String {
     match window {
         None => String::new(),
         Some(Window::InLast { span }) => format!(" in the last {span}"),
+        Some(Window::BeforeLast { span }) => format!(" more than {span} ago"),
+        Some(Window::Ago { from, to }) => format!(" between {from} ago and {to} ago"),
         Some(Window::Since { when }) => format!(" since {when}"),
         Some(Window::Before { when }) => format!(" before {when}"),
         Some(Window::Between { from, to }) => format!(" from {from} to {to}"),
@@ -177,12 +266,27 @@ fn test_words(test: &Test) -> String {
         Test::Matches { pattern } => format!("matches the pattern {}", pattern.source()),
         Test::InLast { span } => format!("lies in the last {span}"),
         Test::InNext { span } => format!("lies in the next {span}"),
+        Test::BeforeLast { span } => format!("lies {span} or more back"),
+        Test::AfterNext { span } => format!("lies more than {span} ahead"),
+        Test::BetweenDates { from, to } => format!("is from {from} to {to}"),
+        Test::Length { op, number } => {
+            let words = match op {
+                Op::Equal => "has exactly",
+                Op::NotEqual => "does not have",
+                Op::Less => "has fewer than",
+                Op::LessOrEqual => "has at most",
+                Op::Greater => "has more than",
+                Op::GreaterOrEqual => "has at least",
+            };
+            format!("{words} {number} elements or characters")
+        }
         Test::Before { when } => format!("is before {when}"),
         Test::After { when } => format!("is after {when}"),
         Test::On { when } => format!("is on {when}"),
         Test::Today => "is today".to_owned(),
         Test::AnniversaryToday => "has its anniversary today".to_owned(),
         Test::AnniversaryInNext { span } => format!("has its anniversary in the next {span}"),
+        Test::AnniversaryInLast { span } => format!("had its anniversary in the last {span}"),
         Test::InMonth { month } => format!("is in {}", month.word()),
         Test::OnWeekday { weekday } => format!("is on a {}", weekday.word()),
     }

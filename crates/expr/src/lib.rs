@@ -24,14 +24,16 @@ mod parse;
 mod print;
 
 pub use ast::{
-    Aggregate, Comparison, Condition, EventPattern, Filter, Literal, Month, Occasion, Op, Path, Pattern,
-    Period, Test, Weekday, Which, Window,
+    Aggregate, Comparison, Condition, EventPattern, Filter, Literal, Month, Occasion, Op, Passage, Path,
+    Pattern, Period, Quantifier, Says, Test, Then, Weekday, Which, Window,
 };
 pub use calendar::{Span, Unit, When, bucket, day_of, instant_of, next_midnight};
 pub use check::{Checked, Problem, Schema, check, check_text, nearest};
 pub use describe::{describe, describe_filter};
 pub use error::Error;
-pub use eval::{Attributes, Leaf, NoAttributes, evaluate_attribute, lookup, test_value};
+pub use eval::{
+    Attributes, Consented, Leaf, NoAttributes, draw, elements_pass, evaluate_attribute, lookup, test_value,
+};
 pub use parse::{parse, parse_filter};
 
 /// Depth of nested groups and negations.

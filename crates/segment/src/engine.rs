@@ -3,12 +3,12 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use expr::{Attributes, Condition, Test, Unit, When, Window};
+use expr::{Attributes, Condition, Span, Test, Unit, When, Window};
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Explanation, Node, Outcome};
-use crate::feature::{Feature, FeatureIds, FeatureInfo};
+use crate::feature::{BY_PEOPLE, Feature, FeatureIds, FeatureInfo};
 use crate::state::{Member, State};
 use crate::{Error, score};
 
@@ -104,9 +104,11 @@ pub(crate) struct Compiled {
 #[derive(Debug, Default)]
 pub struct Engine {
     version: u64,
-    features: Vec<Feature>,
+    pub(crate) features: Vec<Feature>,
     places: HashMap<u32, usize>,
     listeners: HashMap<String, Vec<(usize, usize)>>,
+    /// Listeners to all events whose names begin so.
+    prefixes: Vec<(String, usize, usize)>,
     pub(crate) conditions: Vec<Compiled>,
     keys: HashMap<String, usize>,
     by_feature: HashMap<u32, Vec<usize>>,
@@ -124,13 +126,13 @@ impl Engine {
         let order = order(definitions)?;
         let mut engine = Engine::default();
         let mut numbers = ids.clone();
-        let mut segment_ids: HashMap<&str, u32> = HashMap::new();
+        let mut segment_ids: HashMap<&str, (u32, &str)> = HashMap::new();
         for place in order {
             let definition = &definitions[place];
             let (id, _) = numbers.number(&format!("condition {}", definition.key));
             let root = engine.compile(definition, &definition.condition, &mut numbers, &segment_ids)?;
-            segment_ids.insert(&definition.key, id);
-            segment_ids.entry(&definition.name).or_insert(id);
+            segment_ids.insert(&definition.key, (id, &definition.key));
+            segment_ids.entry(&definition.name).or_insert((id, &definition.key));
             let at = engine.conditions.len();
             if definition.watched {
                 for feature in root.features() {
@@ -157,7 +159,7 @@ impl Engine {
         definition: &Definition,
         condition: &Condition,
         ids: &mut FeatureIds,
-        segments: &HashMap<&str, u32>,
+        segments: &HashMap<&str, (u32, &str)>,
     ) -> Result<Node, Error> {
         let mut all = |parts: &[Condition]| {
             parts
@@ -173,10 +175,16 @@ impl Engine {
             }
             leaf => {
                 let unfit = || Error::Count { key: definition.key.clone() };
-                let features = Feature::of(leaf).ok_or_else(unfit)?;
+                let features = match leaf {
+                    Condition::Passed { passage, segment, window } => {
+                        let key = segments.get(segment.as_str()).map_or(segment.as_str(), |(_, key)| *key);
+                        Feature::passed(*passage, key, window).into_iter().collect()
+                    }
+                    leaf => Feature::of(leaf).ok_or_else(unfit)?,
+                };
                 let features = features.into_iter().map(|feature| self.intern(feature, ids)).collect();
                 let segment = match leaf {
-                    Condition::InSegment { segment } => segments.get(segment.as_str()).copied(),
+                    Condition::InSegment { segment } => segments.get(segment.as_str()).map(|(id, _)| *id),
                     _ => None,
                 };
                 Ok(Node::Leaf { condition: Box::new(leaf.clone()), features, segment })
@@ -192,7 +200,11 @@ impl Engine {
         if let std::collections::hash_map::Entry::Vacant(place) = self.places.entry(id) {
             place.insert(self.features.len());
             for (number, listener) in feature.listeners.iter().enumerate() {
-                self.listeners.entry(listener.name.clone()).or_default().push((self.features.len(), number));
+                let place = self.features.len();
+                match listener.name.strip_suffix('*') {
+                    Some(prefix) => self.prefixes.push((prefix.to_owned(), place, number)),
+                    None => self.listeners.entry(listener.name.clone()).or_default().push((place, number)),
+                }
             }
             feature.id = id;
             self.features.push(feature);
@@ -241,6 +253,7 @@ impl Engine {
     /// Whether any feature listens to events of this name.
     pub fn listens_to(&self, event: &str) -> bool {
         self.listeners.contains_key(event)
+            || self.prefixes.iter().any(|(prefix, _, _)| event.starts_with(prefix.as_str()))
     }
 
     /// The keys of all segments that settling keeps, in the order of their references.
@@ -281,15 +294,16 @@ impl Engine {
         now: Timestamp,
         chosen: impl Fn(u32) -> bool,
     ) -> bool {
-        let Some(listeners) = self.listeners.get(event.name) else { return false };
+        let exact = self.listeners.get(event.name).into_iter().flatten().copied();
+        let prefixed = self.prefixes.iter().filter(|(prefix, _, _)| event.name.starts_with(prefix.as_str()));
         let mut touched = false;
-        for (place, number) in listeners {
-            let feature = &self.features[*place];
-            let listener = &feature.listeners[*number];
+        for (place, number) in exact.chain(prefixed.map(|(_, place, number)| (*place, *number))) {
+            let feature = &self.features[place];
+            let listener = &feature.listeners[number];
             if !chosen(feature.id) {
                 continue;
             }
-            if listener.people_only && !by_a_person(event.properties()) {
+            if listener.people_only && BY_PEOPLE.contains(&event.name) && !by_a_person(event.properties()) {
                 continue;
             }
             if listener.filter.as_ref().is_some_and(|filter| !filter.matches(event.properties())) {
@@ -455,19 +469,33 @@ fn by_a_person(properties: &Value) -> bool {
 fn depends_on_attributes(leaf: &Condition) -> bool {
     let local = |when: &When| matches!(when, When::Date(_));
     let calendar = |unit: Unit| matches!(unit, Unit::Months | Unit::Years);
+    let moves = |span: &Span| calendar(span.unit);
     let zoned = |window: &Option<Window>| match window {
         Some(Window::Today) => true,
-        Some(Window::InLast { span }) => calendar(span.unit),
+        Some(Window::InLast { span } | Window::BeforeLast { span }) => moves(span),
+        Some(Window::Ago { from, to }) => moves(from) || moves(to),
         Some(Window::Since { when } | Window::Before { when }) => local(when),
         Some(Window::Between { from, to }) => local(from) || local(to),
         None => false,
     };
     match leaf {
         Condition::Attribute { path, test } => path.dotted() != score::NAME || matches!(test, Test::Missing),
-        Condition::Consents { .. } | Condition::Subscribed { .. } | Condition::Periods { .. } => true,
+        Condition::Consent { .. }
+        | Condition::Held { .. }
+        | Condition::Elements { .. }
+        | Condition::Random { .. }
+        | Condition::Periods { .. } => true,
         Condition::Did { window, .. }
         | Condition::Count { window, .. }
+        | Condition::Passed { window, .. }
         | Condition::Aggregate { window, .. } => zoned(window),
+        Condition::FirstTime { window, .. } => zoned(&Some(window.clone())),
+        Condition::Sequence { then, window, .. } => {
+            zoned(window) || then.iter().filter_map(|step| step.within.as_ref()).any(moves)
+        }
+        Condition::Stopped { quiet, before, .. } => moves(quiet) || moves(before),
+        Condition::Resumed { window, pause, .. } => zoned(window) || moves(pause),
+        Condition::Regularly { last, .. } => moves(last),
         Condition::Since { span, .. } => calendar(span.unit),
         _ => false,
     }

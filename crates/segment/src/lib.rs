@@ -13,8 +13,11 @@ mod error;
 mod evaluate;
 mod feature;
 mod history;
+mod lifecycle;
 pub mod score;
+mod sequence;
 mod state;
+mod view;
 
 pub use engine::{Cause, Change, Definition, Engine, EventView};
 pub use error::Error;
