@@ -19,7 +19,7 @@ use crate::{Error, codec, emit};
 pub const STEP_EVENTS_MAX: usize = 2_000;
 /// Due profiles of one step.
 pub const STEP_DUE_MAX: usize = 1_000;
-const STATE_VERSION: u8 = 1;
+const STATE_VERSION: u8 = 2;
 /// Open entries of one profile; more are refused.
 const ENTRIES_MAX: usize = 100;
 
@@ -77,6 +77,14 @@ impl expr::Attributes for Facts<'_> {
 
     fn subscribed(&self, topic: &str) -> bool {
         expr::Attributes::subscribed(self.profile, topic)
+    }
+
+    fn consent(&self, about: &str) -> Option<expr::Consented> {
+        expr::Attributes::consent(self.profile, about)
+    }
+
+    fn seed(&self) -> Option<Cow<'_, str>> {
+        expr::Attributes::seed(self.profile)
     }
 }
 
@@ -325,6 +333,7 @@ impl<'a> Step<'a> {
                 profile: id,
             });
         }
+        let is_known_by_more = !resolution.add.is_empty();
         let mut seen = resolution.add;
         let owned = |identifier: &&profile::Identifier| {
             self.index.get(&(workspace, identifier.kind, identifier.value.clone())) == Some(&id)
@@ -332,6 +341,9 @@ impl<'a> Step<'a> {
         seen.extend(identifiers.iter().filter(owned).cloned());
         if let Some(working) = self.profiles.get_mut(&key) {
             working.hot.profile.see(&seen, event);
+            if is_known_by_more {
+                working.hot.segments.attributes_changed();
+            }
             working.hot.profile.decide(resolution.decisions);
         }
         key

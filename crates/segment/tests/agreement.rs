@@ -126,8 +126,7 @@ fn leaf_text() -> impl Strategy<Value = String> {
     let share = proptest::sample::select(
         &["2 of last 4 weeks", "1 of last 3 days", "2 of last 2 months", "3 of last 30 hours"][..],
     );
-    let lifecycle =
-        prop_oneof![
+    let lifecycle = prop_oneof![
             (pattern.clone(), some_window)
                 .prop_map(|(event, window)| format!("did {event} for the first time{window}")),
             (pattern.clone(), quiet.clone(), 1..4u8, before).prop_map(|(event, quiet, times, before)| {
