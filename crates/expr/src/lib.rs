@@ -12,17 +12,20 @@
 //! assert_eq!(serde_json::from_str::<expr::Condition>(&json).unwrap(), condition);
 //! ```
 
+mod assist;
 mod ast;
 mod calendar;
 mod check;
 mod describe;
 mod error;
 mod eval;
+mod forms;
 mod lex;
 mod name;
 mod parse;
 mod print;
 
+pub use assist::{Completion, Hint, complete, hint};
 pub use ast::{
     Aggregate, Comparison, Condition, EventPattern, Filter, Literal, Month, Occasion, Op, Passage, Path,
     Pattern, Period, Quantifier, Says, Test, Then, Weekday, Which, Window,
@@ -34,6 +37,7 @@ pub use error::Error;
 pub use eval::{
     Attributes, Consented, Leaf, NoAttributes, draw, elements_pass, evaluate_attribute, lookup, test_value,
 };
+pub use forms::{FORMS, Form};
 pub use parse::{parse, parse_filter};
 
 /// Depth of nested groups and negations.

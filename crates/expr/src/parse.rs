@@ -141,6 +141,13 @@ impl<'a> Parser<'a> {
         if self.take_sign(sign) { Ok(()) } else { self.expected(&[&format!("'{sign}'")]) }
     }
 
+    /// Whether no leaf goes on here.
+    fn ends_here(&self) -> bool {
+        matches!(self.peek(), Token::End | Token::Sign(")"))
+            || self.is_word(0, "and")
+            || self.is_word(0, "or")
+    }
+
     fn finish(&self, expected: &[&str]) -> Result<(), Error> {
         if *self.peek() == Token::End { Ok(()) } else { self.expected(expected) }
     }
@@ -291,7 +298,12 @@ impl<'a> Parser<'a> {
                 self.sign(")")?;
                 self.word("of")?;
                 let event = self.event()?;
-                let window = self.window()?;
+                let before = self.at;
+                let mut window = self.window()?;
+                if window.is_some() && self.ends_here() {
+                    // `last(renewal) of "Order Completed" before 2026-01-01`: what looks like a window is the test.
+                    (self.at, window) = (before, None);
+                }
                 let numeric = !matches!(function, Aggregate::Top | Aggregate::First | Aggregate::Last);
                 let test = if numeric { self.number_test()? } else { self.event_test()? };
                 Ok(Condition::Aggregate { function, property, event, window, test })

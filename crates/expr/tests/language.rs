@@ -238,12 +238,59 @@ fn an_unknown_event_is_a_warning_and_an_unknown_segment_an_error() {
         attributes: vec![("age".into(), "number".into())],
         events: vec!["Order Completed".into()],
         segments: vec!["VIP".into()],
+        properties: vec![("Order Completed".into(), "revenue".into(), "number".into())],
     };
     let Checked { condition, errors, warnings } =
         expr::check_text(r#"did "Order Complete" and in segment "VOP" and age = "x""#, &schema);
     assert!(condition.is_some());
     assert_eq!(warnings[0].nearest.as_deref(), Some("Order Completed"));
     assert_eq!((errors[0].nearest.as_deref(), errors.len()), (Some("VIP"), 2));
+}
+
+#[test]
+fn a_test_that_does_not_fit_a_declared_type_is_an_error() {
+    let of = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
+    let property = |name: &str, kind: &str| ("Order Completed".to_owned(), name.to_owned(), kind.to_owned());
+    let schema = Schema {
+        attributes: vec![
+            of("age", "number"),
+            of("plan", "text"),
+            of("tags", "list"),
+            of("born", "date"),
+            of("raw", ""),
+        ],
+        events: vec!["Order Completed".into()],
+        segments: vec!["VIP".into()],
+        properties: vec![
+            property("revenue", "number"),
+            property("currency", "text"),
+            property("products", "list"),
+        ],
+    };
+    let fatal = |text: &str, part: &str| {
+        let checked = expr::check_text(text, &schema);
+        assert!(checked.errors.iter().any(|error| error.to_string().contains(part)), "{text}: {checked:?}");
+    };
+    let fits = |text: &str| {
+        let checked = expr::check_text(text, &schema);
+        assert!(checked.errors.is_empty() && checked.warnings.is_empty(), "{text}: {checked:?}");
+    };
+    fatal("age = \"x\"", "declared as number");
+    fatal("age between 1 and \"x\"", "declared as number");
+    fatal("age in last 3 days", "as date");
+    fatal("plan = 3 for 3 days", "declared as text");
+    fatal("any plan (a = 1)", "only lists");
+    fatal("tags starts with \"a\"", "declared as list");
+    fatal("born > 3", "declared as date");
+    fatal(r#"did "Order Completed" where revenue = "3""#, "declared as number");
+    fatal(r#"did "Order Completed" where (currency = "EUR" and not any revenue (a = 1))"#, "only lists");
+    fatal(r#"sum(currency) of "Order Completed" > 3"#, "needs numbers");
+    fatal(r#"entered segment "VOP""#, "no segment");
+    fits("age in (\"x\", 3) and raw > \"a\" and born on Monday and tags contains \"x\" and tags length > 3");
+    fits(r#""Order Completed" where revenue > 3 then "Order *" where any products (price > 3)"#);
+    fits(r#"last(currency) of "Order Completed" = "EUR" and engagement_score > 3 and left segment "VIP""#);
+    let warned = expr::check_text(r#"did "Order Completed" where revenu > 3"#, &schema).warnings;
+    assert_eq!(warned[0].nearest.as_deref(), Some("revenue"));
 }
 
 #[test]
