@@ -8,8 +8,9 @@ use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Explanation, Node, Outcome};
-use crate::feature::{BY_PEOPLE, Feature, FeatureIds, FeatureInfo};
-use crate::state::{Member, State};
+use crate::feature::{BY_PEOPLE, Feature, FeatureIds, FeatureInfo, is_final};
+use crate::listeners::Listeners;
+use crate::state::{Member, Series, State};
 use crate::{Error, score};
 
 /// A named condition.
@@ -28,7 +29,7 @@ pub struct Definition {
 /// An event as the engine sees it; its properties are parsed only when a listener needs them.
 #[derive(Debug)]
 pub struct EventView<'a> {
-    name: &'a str,
+    pub(crate) name: &'a str,
     timestamp: Timestamp,
     properties: &'a str,
     parsed: OnceCell<Value>,
@@ -45,7 +46,7 @@ impl<'a> EventView<'a> {
         EventView::new(&event.name, event.timestamp, &event.properties)
     }
 
-    fn properties(&self) -> &Value {
+    pub(crate) fn properties(&self) -> &Value {
         self.parsed.get_or_init(|| serde_json::from_str(self.properties).unwrap_or(Value::Null))
     }
 }
@@ -98,6 +99,8 @@ pub(crate) struct Compiled {
     pub id: u32,
     pub root: Node,
     attributes: bool,
+    /// It has sequences that may be complete for ever.
+    finishes: bool,
 }
 
 /// All definitions of a workspace, compiled together. Immutable; shared by all profiles.
@@ -106,9 +109,7 @@ pub struct Engine {
     version: u64,
     pub(crate) features: Vec<Feature>,
     places: HashMap<u32, usize>,
-    listeners: HashMap<String, Vec<(usize, usize)>>,
-    /// Listeners to all events whose names begin so.
-    prefixes: Vec<(String, usize, usize)>,
+    listeners: Listeners,
     pub(crate) conditions: Vec<Compiled>,
     keys: HashMap<String, usize>,
     by_feature: HashMap<u32, Vec<usize>>,
@@ -144,8 +145,16 @@ impl Engine {
             }
             engine.keys.insert(definition.key.clone(), at);
             engine.by_id.insert(id, at);
-            let attributes = definition.condition.leaves().into_iter().any(depends_on_attributes);
-            engine.conditions.push(Compiled { definition: definition.clone(), id, root, attributes });
+            let leaves = definition.condition.leaves();
+            let attributes = leaves.iter().any(|leaf| depends_on_attributes(leaf));
+            let finishes = leaves.iter().any(|leaf| is_final(leaf));
+            engine.conditions.push(Compiled {
+                definition: definition.clone(),
+                id,
+                root,
+                attributes,
+                finishes,
+            });
         }
         let conditions: BTreeSet<u32> = engine.conditions.iter().map(|each| each.id).collect();
         numbers.keep(|id| conditions.contains(&id) || engine.places.contains_key(&id));
@@ -182,7 +191,13 @@ impl Engine {
                     }
                     leaf => Feature::of(leaf).ok_or_else(unfit)?,
                 };
-                let features = features.into_iter().map(|feature| self.intern(feature, ids)).collect();
+                let features: Vec<u32> =
+                    features.into_iter().map(|feature| self.intern(feature, ids)).collect();
+                if let (true, Some((mark, steps))) = (is_final(leaf), features.split_first()) {
+                    for step in steps {
+                        self.features[self.places[step]].mark = Some(*mark);
+                    }
+                }
                 let segment = match leaf {
                     Condition::InSegment { segment } => segments.get(segment.as_str()).map(|(id, _)| *id),
                     _ => None,
@@ -200,11 +215,7 @@ impl Engine {
         if let std::collections::hash_map::Entry::Vacant(place) = self.places.entry(id) {
             place.insert(self.features.len());
             for (number, listener) in feature.listeners.iter().enumerate() {
-                let place = self.features.len();
-                match listener.name.strip_suffix('*') {
-                    Some(prefix) => self.prefixes.push((prefix.to_owned(), place, number)),
-                    None => self.listeners.entry(listener.name.clone()).or_default().push((place, number)),
-                }
+                self.listeners.add(listener, (self.features.len(), number));
             }
             feature.id = id;
             self.features.push(feature);
@@ -252,8 +263,7 @@ impl Engine {
 
     /// Whether any feature listens to events of this name.
     pub fn listens_to(&self, event: &str) -> bool {
-        self.listeners.contains_key(event)
-            || self.prefixes.iter().any(|(prefix, _, _)| event.starts_with(prefix.as_str()))
+        self.listeners.hear(event)
     }
 
     /// The keys of all segments that settling keeps, in the order of their references.
@@ -294,13 +304,12 @@ impl Engine {
         now: Timestamp,
         chosen: impl Fn(u32) -> bool,
     ) -> bool {
-        let exact = self.listeners.get(event.name).into_iter().flatten().copied();
-        let prefixed = self.prefixes.iter().filter(|(prefix, _, _)| event.name.starts_with(prefix.as_str()));
         let mut touched = false;
-        for (place, number) in exact.chain(prefixed.map(|(_, place, number)| (*place, *number))) {
+        for (place, number) in self.listeners.of(event) {
             let feature = &self.features[place];
             let listener = &feature.listeners[number];
-            if !chosen(feature.id) {
+            let complete = feature.mark.is_some_and(|mark| state.features.contains_key(&mark));
+            if complete || !chosen(feature.id) {
                 continue;
             }
             if listener.people_only && BY_PEOPLE.contains(&event.name) && !by_a_person(event.properties()) {
@@ -365,6 +374,14 @@ impl Engine {
                 continue;
             }
             let Outcome { holds, changes_at } = each.root.evaluate(state, attributes, now);
+            if each.finishes {
+                for complete in each.root.complete(state, attributes, now) {
+                    for step in &complete[1..] {
+                        state.features.remove(step);
+                    }
+                    state.features.insert(complete[0], Series::mark());
+                }
+            }
             match changes_at {
                 Some(due) => state.due.insert(each.id, due.micros()),
                 None => state.due.remove(&each.id),
@@ -388,6 +405,11 @@ impl Engine {
         let touched: Vec<u32> =
             if all { state.features.keys().copied().collect() } else { changed.into_iter().collect() };
         for id in touched {
+            let mark = self.places.get(&id).and_then(|place| self.features[*place].mark);
+            if mark.is_some_and(|mark| state.features.contains_key(&mark)) {
+                state.features.remove(&id);
+                continue;
+            }
             let (Some(place), Some(series)) = (self.places.get(&id), state.features.get_mut(&id)) else {
                 continue;
             };

@@ -120,6 +120,27 @@ impl Node {
         }
     }
 
+    /// The features of sequences that are complete for ever: the mark, then the steps.
+    pub(crate) fn complete(
+        &self,
+        state: &State,
+        attributes: &dyn Attributes,
+        now: Timestamp,
+    ) -> Vec<Vec<u32>> {
+        let mut out = Vec::new();
+        for each in self.leaves() {
+            let Node::Leaf { condition, features, segment } = each else { continue };
+            let open = |id: &u32| !state.features.contains_key(id);
+            if crate::feature::is_final(condition)
+                && features.first().is_some_and(open)
+                && leaf(condition, features, *segment, state, attributes, now).outcome.holds
+            {
+                out.push(features.clone());
+            }
+        }
+        out
+    }
+
     /// The first instant after now at which the whole has the other answer; gives up after some steps.
     fn turns_at(&self, state: &State, attributes: &dyn Attributes, now: Timestamp) -> Option<Timestamp> {
         let start = self.evaluate(state, attributes, now);
@@ -282,9 +303,13 @@ fn leaf<'a>(
             found
         }
         Condition::Sequence { then, same, window, .. } => {
-            let all: Vec<&Series> = (0..features.len()).map(series).collect();
+            let marked = usize::from(crate::feature::is_final(condition));
+            if marked == 1 && series(0).folded.is_some() {
+                return still(true, None);
+            }
+            let all: Vec<&Series> = (marked..features.len()).map(series).collect();
             let chain = sequence::follow(&all, then, same.is_some(), window, zone, now);
-            let view = View::of(series(0), &None, zone, now);
+            let view = View::of(series(marked), &None, zone, now);
             answer((chain.holds, chain.changes_at), None, view.inside)
         }
         Condition::FirstTime { window, .. } => {

@@ -105,6 +105,8 @@ pub(crate) struct Feature {
     pub beyond: Option<Span>,
     /// What the property must pass, for a value that is held.
     pub test: Option<Test>,
+    /// The feature whose presence says that nothing more needs to be kept here.
+    pub mark: Option<u32>,
 }
 
 impl Feature {
@@ -139,6 +141,7 @@ impl Feature {
             window,
             beyond: None,
             test: None,
+            mark: None,
         }
     }
 
@@ -183,6 +186,7 @@ impl Feature {
             window: None,
             beyond: None,
             test: None,
+            mark: None,
         }
     }
 
@@ -246,9 +250,9 @@ impl Feature {
                 };
                 let property = same.as_ref().map(|path| (path.clone(), Kind::Scalar));
                 let patterns = std::iter::once(first).chain(then.iter().map(|step| &step.event));
-                patterns
-                    .map(|event| Feature::new(event, reach.clone(), Keep::All, property.clone()))
-                    .collect()
+                let steps =
+                    patterns.map(|event| Feature::new(event, reach.clone(), Keep::All, property.clone()));
+                if is_final(leaf) { with_mark(leaf, steps) } else { steps.collect() }
             }
             Condition::FirstTime { event, .. } => vec![occasion(Which::First, event)],
             Condition::Stopped { event, quiet, times, before } => {
@@ -395,6 +399,28 @@ impl Feature {
         let beyond = series.entries.len().saturating_sub(crate::ENTRIES_MAX);
         series.entries.drain(..beyond);
     }
+}
+
+/// Whether a sequence that holds once holds for ever: nothing is forbidden in it and no window moves.
+pub(crate) fn is_final(leaf: &Condition) -> bool {
+    matches!(leaf, Condition::Sequence { then, window: None, .. } if then.iter().all(|step| !step.not))
+}
+
+/// The steps of a sequence that may come to its end, behind the mark that it has.
+fn with_mark(leaf: &Condition, steps: impl Iterator<Item = Feature>) -> Vec<Feature> {
+    let mark = Feature {
+        id: 0,
+        text: format!("complete {leaf}"),
+        listeners: Vec::new(),
+        property: None,
+        keep: Keep::All,
+        window: None,
+        beyond: None,
+        test: None,
+        mark: None,
+    };
+    let own = steps.map(|step| Feature { text: format!("{} until {leaf}", step.text), ..step });
+    std::iter::once(mark).chain(own).collect()
 }
 
 /// How a count within a window is kept: the latest suffice unless the window ends before the present.

@@ -14,6 +14,7 @@ mod evaluate;
 mod feature;
 mod history;
 mod lifecycle;
+mod listeners;
 pub mod score;
 mod sequence;
 mod state;

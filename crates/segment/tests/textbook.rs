@@ -268,3 +268,23 @@ fn hostile_properties_change_nothing_and_a_busy_profile_stays_small() {
         at("2026-05-02")
     ));
 }
+
+#[test]
+fn a_sequence_that_is_complete_for_ever_keeps_no_events() {
+    let text = r#""Page Viewed" then "Order Completed" within 1 hour"#;
+    let engine = Engine::build(&[define("it", text)], &mut FeatureIds::default()).unwrap();
+    let mut state = State::default();
+    let mut play = |name: &str, number: i64| {
+        let now = at("2026-05-01T10:00:00Z") + number * model::time::MINUTE;
+        engine.apply(&mut state, &EventView::new(name, now, "{}"), &expr::NoAttributes, now);
+        engine.settle(&mut state, &expr::NoAttributes, now);
+        (postcard::to_stdvec(&state).unwrap().len(), engine.is_member("it", &state))
+    };
+    for number in 0..500 {
+        assert!(!play("Page Viewed", number).1);
+    }
+    assert!(play("Page Viewed", 500).0 > 4_000);
+    let (bytes, member) = play("Order Completed", 510);
+    assert!(member && bytes < 100, "{bytes} bytes");
+    assert!(play("Page Viewed", 511).0 < 100);
+}
