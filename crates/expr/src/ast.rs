@@ -115,6 +115,9 @@ pub enum Condition {
         first: EventPattern,
         /// What follows; at least one.
         then: Vec<Then>,
+        /// In how long a time after the first event all others happen.
+        #[serde(default)]
+        whole: Option<Span>,
         /// A property that has one value in all of its events.
         same: Option<Path>,
         /// Where its events lie; ever, without.

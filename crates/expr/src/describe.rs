@@ -130,7 +130,7 @@ fn say(condition: &Condition, negated: bool, out: &mut String) {
             };
             let _ = write!(out, "{word} the segment “{segment}”{}", window_words(window));
         }
-        Condition::Sequence { first, then, same, window } => {
+        Condition::Sequence { first, then, whole, same, window } => {
             let _ = write!(out, "{not}{} happened", event_words(first));
             for step in then {
                 let _ = match (step.not, &step.within) {
@@ -139,6 +139,9 @@ fn say(condition: &Condition, negated: bool, out: &mut String) {
                     (true, None) => write!(out, ", then no {}", event_words(&step.event)),
                     (true, Some(span)) => write!(out, ", then for {span} no {}", event_words(&step.event)),
                 };
+            }
+            if let Some(span) = whole {
+                let _ = write!(out, ", all of them within {span}");
             }
             if let Some(path) = same {
                 let _ = write!(out, ", all with the same {}", path_words(path));

@@ -365,6 +365,14 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         family: "Sequences",
+        syntax: "… all within <span>",
+        example: r#""Product Viewed" then "Product Added" then "Order Completed" all within 1 hour"#,
+        sentence: "“Product Viewed” happened, then “Product Added”, then “Order Completed”, all of them within 1 hour.",
+        note: "Less than the span after the first event: a funnel with its completion window.",
+        words: &[],
+    },
+    Form {
+        family: "Sequences",
         syntax: "… with same <property> [window]",
         example: r#""Product Added" then "Checkout Started" within 2 hours then not "Order Completed" within 30 minutes with same cart_id in last 7 days"#,
         sentence: "“Product Added” happened, then within 2 hours “Checkout Started”, then for 30 minutes no “Order Completed”, all with the same cart id, all of it in the last 7 days.",

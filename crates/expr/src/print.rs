@@ -36,13 +36,16 @@ impl Display for Condition {
             Condition::Passed { passage, segment, window } => {
                 write!(f, "{} segment {}{}", passage.word(), Quoted(segment), Spaced(window))
             }
-            Condition::Sequence { first, then, same, window } => {
+            Condition::Sequence { first, then, whole, same, window } => {
                 write!(f, "{first}")?;
                 for step in then {
                     write!(f, " then {}{}", if step.not { "not " } else { "" }, step.event)?;
                     if let Some(within) = &step.within {
                         write!(f, " within {within}")?;
                     }
+                }
+                if let Some(span) = whole {
+                    write!(f, " all within {span}")?;
                 }
                 if let Some(path) = same {
                     write!(f, " with same {path}")?;

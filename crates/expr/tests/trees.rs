@@ -183,8 +183,9 @@ fn behaviour() -> impl Strategy<Value = Condition> {
                 right: Occasion { which: b, event: right },
             }
         ),
-        (event(), vec(step, 1..5), of(path()), of(window()))
-            .prop_map(|(first, then, same, window)| Condition::Sequence { first, then, same, window }),
+        (event(), vec(step, 1..5), of(span()), of(path()), of(window())).prop_map(
+            |(first, then, whole, same, window)| Condition::Sequence { first, then, whole, same, window }
+        ),
         (event(), window()).prop_map(|(event, window)| Condition::FirstTime { event, window }),
         (event(), span(), 1..1_000u32, span()).prop_map(|(event, quiet, times, before)| Condition::Stopped {
             event,

@@ -512,8 +512,8 @@ fn depends_on_attributes(leaf: &Condition) -> bool {
         | Condition::Passed { window, .. }
         | Condition::Aggregate { window, .. } => zoned(window),
         Condition::FirstTime { window, .. } => zoned(&Some(window.clone())),
-        Condition::Sequence { then, window, .. } => {
-            zoned(window) || then.iter().filter_map(|step| step.within.as_ref()).any(moves)
+        Condition::Sequence { then, whole, window, .. } => {
+            zoned(window) || then.iter().filter_map(|step| step.within.as_ref()).chain(whole).any(moves)
         }
         Condition::Stopped { quiet, before, .. } => moves(quiet) || moves(before),
         Condition::Resumed { window, pause, .. } => zoned(window) || moves(pause),

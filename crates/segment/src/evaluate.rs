@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::sequence::Pattern;
 use crate::state::{Entry, Series, State, millionths};
 use crate::view::{View, counts, earlier};
 use crate::{lifecycle, score, sequence};
@@ -302,13 +303,19 @@ fn leaf<'a>(
             found.value = None;
             found
         }
-        Condition::Sequence { then, same, window, .. } => {
+        Condition::Sequence { then, whole, same, window, .. } => {
             let marked = usize::from(crate::feature::is_final(condition));
             if marked == 1 && series(0).folded.is_some() {
                 return still(true, None);
             }
             let all: Vec<&Series> = (marked..features.len()).map(series).collect();
-            let chain = sequence::follow(&all, then, same.is_some(), window, zone, now);
+            let chain = sequence::follow(
+                &all,
+                &Pattern { then, whole: *whole, same: same.is_some() },
+                window,
+                zone,
+                now,
+            );
             let view = View::of(series(marked), &None, zone, now);
             answer((chain.holds, chain.changes_at), None, view.inside)
         }

@@ -242,7 +242,7 @@ impl Feature {
                 vec![occasion(left.which, &left.event), occasion(right.which, &right.event)]
             }
             Condition::Attribute { path, .. } if path.dotted() == score::NAME => vec![Feature::score()],
-            Condition::Sequence { first, then, same, window } => {
+            Condition::Sequence { first, then, same, window, .. } => {
                 let reach = match window {
                     Some(Window::Ago { from, .. }) => Some(Window::InLast { span: *from }),
                     Some(Window::InLast { .. } | Window::Today | Window::Since { .. }) => window.clone(),

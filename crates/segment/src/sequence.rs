@@ -30,15 +30,24 @@ struct Reached {
 /// Instants of each step's events, in order.
 type Steps = Vec<Vec<i64>>;
 
+/// What a sequence asks for behind its first event.
+pub(crate) struct Pattern<'a> {
+    pub then: &'a [Then],
+    /// In how long a time after the first event all others happen.
+    pub whole: Option<Span>,
+    /// All events have one value.
+    pub same: bool,
+}
+
 /// Follows a sequence through the series of its steps, in their order.
 pub(crate) fn follow(
     series: &[&Series],
-    then: &[Then],
-    same: bool,
+    pattern: &Pattern<'_>,
     window: &Option<Window>,
     zone: &TimeZone,
     now: Timestamp,
 ) -> Chain {
+    let Pattern { then, same, .. } = *pattern;
     let mut changes_at = None;
     let mut groups: BTreeMap<&Val, Steps> = BTreeMap::new();
     for (number, series) in series.iter().enumerate() {
@@ -60,7 +69,7 @@ pub(crate) fn follow(
     }
     let mut ends_at: Option<Option<Timestamp>> = None;
     for steps in groups.values() {
-        let (origin, closing) = latest(steps, then, zone, now);
+        let (origin, closing) = latest(steps, pattern, zone, now);
         changes_at = earlier(changes_at, closing);
         let Some(origin) = origin else { continue };
         let leaves = leaves_at(window, Timestamp::from_micros(origin), zone);
@@ -80,13 +89,18 @@ fn series_count(then: &[Then]) -> usize {
 }
 
 /// The latest beginning of a complete chain, and the next instant at which a silence is long enough.
-fn latest(steps: &Steps, then: &[Then], zone: &TimeZone, now: Timestamp) -> (Option<i64>, Option<Timestamp>) {
+fn latest(
+    steps: &Steps,
+    pattern: &Pattern<'_>,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> (Option<i64>, Option<Timestamp>) {
     let mut reached: Vec<Reached> =
         steps[0].iter().map(|at| Reached { base: *at, from: at + 1, origin: *at }).collect();
     let mut forbidden: Vec<&[i64]> = Vec::new();
     let mut closing: Option<Timestamp> = None;
     let after = |span: &Span, base: i64| span.after(Timestamp::from_micros(base), zone);
-    for (step, events) in then.iter().zip(&steps[1..]) {
+    for (step, events) in pattern.then.iter().zip(&steps[1..]) {
         match (step.not, &step.within) {
             (true, None) => forbidden.push(events),
             (true, Some(span)) => {
@@ -109,7 +123,9 @@ fn latest(steps: &Steps, then: &[Then], zone: &TimeZone, now: Timestamp) -> (Opt
                     let place = reached.partition_point(|each| each.from <= *at);
                     let Some(before) = place.checked_sub(1).map(|place| reached[place]) else { continue };
                     let in_time = within.as_ref().is_none_or(|span| *at < after(span, before.base).micros());
-                    if in_time && forbidden.iter().all(|list| is_quiet(list, before.from, *at)) {
+                    let in_whole =
+                        pattern.whole.as_ref().is_none_or(|span| *at < after(span, before.origin).micros());
+                    if in_time && in_whole && forbidden.iter().all(|list| is_quiet(list, before.from, *at)) {
                         next.push(Reached { base: *at, from: at + 1, origin: before.origin });
                     }
                 }

@@ -116,7 +116,16 @@ fn leaf_text() -> impl Strategy<Value = String> {
     );
     let step = (any::<bool>(), pattern.clone(), within)
         .prop_map(|(not, event, within)| format!(" then {}{event}{within}", if not { "not " } else { "" }));
-    let same = proptest::sample::select(&["", "", " with same cart", " with same category"][..]);
+    let same = proptest::sample::select(
+        &[
+            "",
+            "",
+            " with same cart",
+            " with same category",
+            " all within 3 hours",
+            " all within 1 month with same cart",
+        ][..],
+    );
     let sequence = (pattern.clone(), proptest::collection::vec(step, 1..4), same, window.clone())
         .prop_map(|(event, steps, same, window)| format!("{event}{}{same}{window}", steps.concat()));
     let some_window =

@@ -51,6 +51,12 @@ impl Parser<'_> {
         if then.is_empty() {
             return self.expected(&["'then', as in \"A\" then \"B\" within 2 hours"]);
         }
+        let whole = if self.take_word("all") {
+            self.word("within")?;
+            Some(self.span()?)
+        } else {
+            None
+        };
         let same = if self.take_word("with") {
             self.take_word("the");
             self.word("same")?;
@@ -58,7 +64,7 @@ impl Parser<'_> {
         } else {
             None
         };
-        Ok(Condition::Sequence { first, then, same, window: self.window()? })
+        Ok(Condition::Sequence { first, then, whole, same, window: self.window()? })
     }
 
     pub(super) fn did(&mut self) -> Result<Condition, Error> {

@@ -188,7 +188,7 @@ pub fn reference(
                     && inside(window, each.at, now, &zone)
             })
         }
-        Condition::Sequence { first, then, same, window } => {
+        Condition::Sequence { first, then, whole, same, window } => {
             let begins = matching(first, window);
             begins.iter().any(|begin| {
                 let key = same.as_ref().map(|path| (path, scalar(begin, path)));
@@ -212,7 +212,8 @@ pub fn reference(
                         within: step.within,
                     })
                     .collect();
-                follows(&steps, begin.at, begin.at + 1, &[], now, &zone)
+                let end = whole.map_or(Timestamp::MAX, |span| span.after(begin.at, &zone));
+                follows(&steps, begin.at, begin.at + 1, &[], end, now, &zone)
             })
         }
         Condition::FirstTime { event, window } => matching(event, &None)
@@ -310,6 +311,7 @@ fn follows(
     base: Timestamp,
     from: Timestamp,
     forbidden: &[&Step],
+    whole_end: Timestamp,
     now: Timestamp,
     zone: &jiff::tz::TimeZone,
 ) -> bool {
@@ -319,18 +321,19 @@ fn follows(
     match (step.not, step.within) {
         (true, None) => {
             let forbidden: Vec<&Step> = forbidden.iter().copied().chain([step]).collect();
-            follows(rest, base, from, &forbidden, now, zone)
+            follows(rest, base, from, &forbidden, whole_end, now, zone)
         }
         (true, Some(span)) => {
             let end = span.after(base, zone);
             let empty = !step.at.iter().any(|at| *at >= from && *at < end);
-            end <= now && empty && quiet(end) && follows(rest, end, end, &[], now, zone)
+            end <= now && empty && quiet(end) && follows(rest, end, end, &[], whole_end, now, zone)
         }
         (false, within) => step.at.iter().any(|at| {
             *at >= from
+                && *at < whole_end
                 && within.is_none_or(|span| *at < span.after(base, zone))
                 && quiet(*at)
-                && follows(rest, *at, *at + 1, &[], now, zone)
+                && follows(rest, *at, *at + 1, &[], whole_end, now, zone)
         }),
     }
 }
