@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod value;
+
+pub use value::*;
+
 use crate::calendar::{Span, Unit, When};
 pub use crate::name::{Path, Pattern};
 
@@ -96,16 +100,121 @@ pub enum Condition {
         /// The segment's name or id.
         segment: String,
     },
-    /// The profile consents to a purpose or channel.
-    Consents {
-        /// The purpose.
-        purpose: String,
+    /// The profile entered or left a segment, by the events that say so.
+    Passed {
+        /// In or out.
+        passage: Passage,
+        /// The segment's name or id.
+        segment: String,
+        /// When; ever, without.
+        window: Option<Window>,
     },
-    /// The profile is subscribed to a topic.
-    Subscribed {
-        /// The topic.
-        topic: String,
+    /// One event after another. Each `within` counts from the step before.
+    Sequence {
+        /// The event it begins with.
+        first: EventPattern,
+        /// What follows; at least one.
+        then: Vec<Then>,
+        /// In how long a time after the first event all others happen.
+        #[serde(default)]
+        whole: Option<Span>,
+        /// A property that has one value in all of its events.
+        same: Option<Path>,
+        /// Where its events lie; ever, without.
+        window: Option<Window>,
     },
+    /// The first of all such events lies in the window.
+    FirstTime {
+        /// Which events.
+        event: EventPattern,
+        /// When.
+        window: Window,
+    },
+    /// It happened so often in the time before, and then no more.
+    Stopped {
+        /// Which events.
+        event: EventPattern,
+        /// How long it has not happened.
+        quiet: Span,
+        /// How often at least it happened before; from 1.
+        times: u32,
+        /// In how long a time before the silence.
+        before: Span,
+    },
+    /// It happened again after a pause.
+    Resumed {
+        /// Which events.
+        event: EventPattern,
+        /// When it happened again; ever, without.
+        window: Option<Window>,
+        /// How long at least it had not happened.
+        pause: Span,
+    },
+    /// It happened in so many of the last periods. Periods are counted back from now.
+    Regularly {
+        /// Which events.
+        event: EventPattern,
+        /// How often at least in a period; from 1.
+        times: u32,
+        /// In how many periods at least; from 1.
+        periods: u32,
+        /// Of how many periods.
+        last: Span,
+    },
+    /// An attribute has passed a test without a break.
+    Held {
+        /// The attribute.
+        path: Path,
+        /// What its value must have been.
+        test: Test,
+        /// For how long at least.
+        span: Span,
+    },
+    /// Elements of an attribute that is a list pass.
+    Elements {
+        /// How many of them.
+        quantifier: Quantifier,
+        /// The list.
+        path: Path,
+        /// What an element must be.
+        filter: Filter,
+    },
+    /// What the profile said of a purpose or topic, and it has not said otherwise since.
+    Consent {
+        /// What.
+        says: Says,
+        /// The purpose or topic.
+        about: String,
+        /// How; any way, without.
+        by: Option<String>,
+        /// When; ever, without.
+        window: Option<Window>,
+    },
+    /// The profile falls into a share of all profiles, always the same ones for one name.
+    Random {
+        /// Percent at which the share begins.
+        from: f64,
+        /// Percent at which it ends, excluded.
+        to: f64,
+        /// The name that the draw belongs to.
+        name: String,
+    },
+    /// Every profile.
+    Everyone,
+}
+
+/// A later step of a sequence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Then {
+    /// It must not happen.
+    #[serde(default)]
+    pub not: bool,
+    /// Which events.
+    pub event: EventPattern,
+    /// In how long a time after the step before.
+    #[serde(default)]
+    pub within: Option<Span>,
 }
 
 /// A first or last event.
@@ -155,239 +264,16 @@ pub enum Filter {
         /// What its value must be.
         test: Test,
     },
-    /// At least one element of a list passes.
-    AnyOf {
+    /// Elements of a list pass.
+    Elements {
+        /// How many of them.
+        quantifier: Quantifier,
         /// The list.
         path: Path,
-        /// What the element must be.
-        filter: Box<Filter>,
-    },
-    /// The list has elements and every one passes.
-    AllOf {
-        /// The list.
-        path: Path,
-        /// What each element must be.
+        /// What an element must be.
         filter: Box<Filter>,
     },
 }
-
-/// What a value must be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Test {
-    /// Compares with one value.
-    Compare {
-        /// How.
-        op: Op,
-        /// With what.
-        value: Literal,
-    },
-    /// Lies between two numbers or texts, both included.
-    Between {
-        /// The lowest.
-        low: Literal,
-        /// The highest.
-        high: Literal,
-    },
-    /// Is one of.
-    In {
-        /// At least one.
-        values: Vec<Literal>,
-    },
-    /// Is present and none of.
-    NotIn {
-        /// At least one.
-        values: Vec<Literal>,
-    },
-    /// Is absent or null.
-    Missing,
-    /// Is there.
-    Present,
-    /// Text that begins with.
-    StartsWith {
-        /// The beginning.
-        text: String,
-    },
-    /// Text that ends with.
-    EndsWith {
-        /// The end.
-        text: String,
-    },
-    /// A list with this element, or text with this part.
-    Contains {
-        /// The element or part.
-        value: Literal,
-    },
-    /// Contains at least one of.
-    ContainsAny {
-        /// At least one.
-        values: Vec<Literal>,
-    },
-    /// Contains all of.
-    ContainsAll {
-        /// At least one.
-        values: Vec<Literal>,
-    },
-    /// Text in which a regular expression is found.
-    Matches {
-        /// The expression.
-        pattern: Pattern,
-    },
-    /// An instant in (now − span, now].
-    InLast {
-        /// How long.
-        span: Span,
-    },
-    /// An instant in (now, now + span].
-    InNext {
-        /// How long.
-        span: Span,
-    },
-    /// An instant before.
-    Before {
-        /// What.
-        when: When,
-    },
-    /// An instant after; after a date means after that day has ended.
-    After {
-        /// What.
-        when: When,
-    },
-    /// An instant on this day.
-    On {
-        /// The day.
-        when: When,
-    },
-    /// An instant today.
-    Today,
-    /// A date whose anniversary is today.
-    AnniversaryToday,
-    /// A date whose anniversary is today or at most that far ahead.
-    AnniversaryInNext {
-        /// How far; whole days, weeks or months.
-        span: Span,
-    },
-    /// A date in this month of any year.
-    InMonth {
-        /// The month.
-        month: Month,
-    },
-    /// A date on this weekday.
-    OnWeekday {
-        /// The weekday.
-        weekday: Weekday,
-    },
-}
-
-/// How two values compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Op {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-impl Op {
-    /// The sign in the text form.
-    pub const fn sign(self) -> &'static str {
-        match self {
-            Op::Equal => "=",
-            Op::NotEqual => "!=",
-            Op::Less => "<",
-            Op::LessOrEqual => "<=",
-            Op::Greater => ">",
-            Op::GreaterOrEqual => ">=",
-        }
-    }
-
-    /// Whether an ordering satisfies it.
-    pub fn accepts(self, ordering: std::cmp::Ordering) -> bool {
-        match self {
-            Op::Equal => ordering.is_eq(),
-            Op::NotEqual => ordering.is_ne(),
-            Op::Less => ordering.is_lt(),
-            Op::LessOrEqual => ordering.is_le(),
-            Op::Greater => ordering.is_gt(),
-            Op::GreaterOrEqual => ordering.is_ge(),
-        }
-    }
-}
-
-/// A constant.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Literal {
-    /// True or false.
-    Bool(bool),
-    /// A finite number.
-    Number(f64),
-    /// Text.
-    Text(String),
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[expect(missing_docs, reason = "the names say it")]
-        pub enum $name { $(#[serde(rename = $word)] $variant),+ }
-
-        impl $name {
-            /// All of them, in order.
-            pub const ALL: &'static [$name] = &[$($name::$variant),+];
-
-            /// The word in the text form and in JSON.
-            pub const fn word(self) -> &'static str {
-                match self { $($name::$variant => $word),+ }
-            }
-
-            /// Reads the word; case does not matter.
-            pub fn from_word(word: &str) -> Option<$name> {
-                Self::ALL.iter().copied().find(|each| each.word().eq_ignore_ascii_case(word))
-            }
-        }
-    };
-}
-
-words!(
-    /// A figure over a property of events.
-    Aggregate {
-        Sum = "sum", Average = "avg", Minimum = "min", Maximum = "max", Distinct = "distinct", Top = "top",
-        First = "first", Last = "last",
-    }
-);
-words!(
-    /// A calendar period in the profile's time zone; weeks begin on Monday.
-    Period { Hours = "hours", Days = "days", Weeks = "weeks", Months = "months" }
-);
-words!(
-    /// The first or the last event.
-    Which { First = "first", Last = "last" }
-);
-words!(
-    /// Before or after.
-    Comparison { Before = "before", After = "after" }
-);
-words!(
-    /// A month of any year.
-    Month {
-        January = "January", February = "February", March = "March", April = "April", May = "May", June = "June",
-        July = "July", August = "August", September = "September", October = "October",
-        November = "November", December = "December",
-    }
-);
-words!(
-    /// A day of the week.
-    Weekday {
-        Monday = "Monday", Tuesday = "Tuesday", Wednesday = "Wednesday", Thursday = "Thursday",
-        Friday = "Friday", Saturday = "Saturday", Sunday = "Sunday",
-    }
-);
 
 /// When the events of a condition happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -397,6 +283,18 @@ pub enum Window {
     InLast {
         /// How long.
         span: Span,
+    },
+    /// At least that long ago.
+    BeforeLast {
+        /// How long.
+        span: Span,
+    },
+    /// In (now − from, now − to].
+    Ago {
+        /// The longer.
+        from: Span,
+        /// The shorter.
+        to: Span,
     },
     /// From its beginning on.
     Since {
@@ -476,7 +374,14 @@ impl Condition {
             | Condition::Count { event, .. }
             | Condition::Aggregate { event, .. }
             | Condition::Periods { event, .. }
-            | Condition::Since { event, .. } => vec![event],
+            | Condition::Since { event, .. }
+            | Condition::FirstTime { event, .. }
+            | Condition::Stopped { event, .. }
+            | Condition::Resumed { event, .. }
+            | Condition::Regularly { event, .. } => vec![event],
+            Condition::Sequence { first, then, .. } => {
+                std::iter::once(first).chain(then.iter().map(|step| &step.event)).collect()
+            }
             Condition::Order { left, right, .. } => vec![&left.event, &right.event],
             _ => Vec::new(),
         }
@@ -486,7 +391,7 @@ impl Condition {
     pub fn segments(&self) -> Vec<&str> {
         let leaves = self.leaves().into_iter();
         let names = leaves.filter_map(|leaf| match leaf {
-            Condition::InSegment { segment } => Some(segment.as_str()),
+            Condition::InSegment { segment } | Condition::Passed { segment, .. } => Some(segment.as_str()),
             _ => None,
         });
         names.collect()
@@ -501,9 +406,7 @@ impl Filter {
                 parts.iter().any(|part| part.mentions(name))
             }
             Filter::Not { filter } => filter.mentions(name),
-            Filter::Property { path, .. } | Filter::AnyOf { path, .. } | Filter::AllOf { path, .. } => {
-                path.names()[0] == name
-            }
+            Filter::Property { path, .. } | Filter::Elements { path, .. } => path.names()[0] == name,
         }
     }
 
@@ -514,7 +417,7 @@ impl Filter {
                 parts.iter().flat_map(|part| part.paths()).collect()
             }
             Filter::Not { filter } => filter.paths(),
-            Filter::Property { path, .. } | Filter::AnyOf { path, .. } | Filter::AllOf { path, .. } => {
+            Filter::Property { path, .. } | Filter::Elements { path, .. } => {
                 vec![path]
             }
         }

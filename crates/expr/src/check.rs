@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ast::{Condition, Literal, Op, Test};
+use crate::ast::{Aggregate, Condition, EventPattern, Filter, Literal, Op, Test};
 use crate::{Error, parse};
+
+/// The name of the computed trait that every profile has.
+pub(crate) const SCORE: &str = "engagement_score";
 
 /// What a workspace knows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +17,8 @@ pub struct Schema {
     pub events: Vec<String>,
     /// Segments by name and by id.
     pub segments: Vec<String>,
+    /// Properties of events by event and dotted path, with their declared type, as attributes have.
+    pub properties: Vec<(String, String, String)>,
 }
 
 /// Something to correct (an error) or to look at (a warning).
@@ -57,22 +62,18 @@ pub fn check_text(text: &str, schema: &Schema) -> Checked {
     checked
 }
 
-/// Checks a tree. An unknown event or attribute is a warning: it may come; an unknown segment is an error.
+/// Checks a tree. An unknown event or attribute is a warning: it may come; an unknown segment or a test that does
+/// not fit a declared type is an error.
 pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
     let mut problems = Vec::new();
     for leaf in condition.leaves() {
         for event in leaf.events() {
-            if !schema.events.contains(&event.name) {
-                problems.push(Problem {
-                    message: format!("no event \"{}\" has been seen yet", event.name),
-                    name: event.name.clone(),
-                    nearest: nearest(&event.name, schema.events.iter().map(String::as_str)),
-                    fatal: false,
-                });
-            }
+            check_event(event, schema, &mut problems);
         }
         match leaf {
-            Condition::InSegment { segment } if !schema.segments.contains(segment) => {
+            Condition::InSegment { segment } | Condition::Passed { segment, .. }
+                if !schema.segments.contains(segment) =>
+            {
                 problems.push(Problem {
                     message: format!("there is no segment \"{segment}\""),
                     name: segment.clone(),
@@ -80,28 +81,31 @@ pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
                     fatal: true,
                 });
             }
-            Condition::Attribute { path, test } => {
-                let name = path.dotted().into_owned();
-                let known = schema.attributes.iter().find(|(known, _)| *known == name);
-                match known {
-                    None if name != "engagement_score" && !matches!(test, Test::Missing | Test::Present) => {
-                        problems.push(Problem {
-                            message: format!("no profile has an attribute '{name}' yet"),
-                            nearest: nearest(
-                                &name,
-                                schema.attributes.iter().map(|(known, _)| known.as_str()),
-                            ),
-                            name,
-                            fatal: false,
-                        });
+            Condition::Attribute { path, test } | Condition::Held { path, test, .. } => {
+                problems.extend(check_attribute(&path.dotted(), Some(test), schema));
+            }
+            Condition::Elements { path, .. } => {
+                problems.extend(check_attribute(&path.dotted(), None, schema))
+            }
+            Condition::Aggregate { function, property, event, test, .. } => {
+                let figure = matches!(
+                    function,
+                    Aggregate::Sum | Aggregate::Average | Aggregate::Minimum | Aggregate::Maximum
+                );
+                let name = property.dotted();
+                let message = match schema.declared(&event.name, &name) {
+                    Some(declared) if figure && is_known(declared) && declared != "number" => Some(format!(
+                        "'{name}' of \"{}\" is declared as {declared}; {} needs numbers",
+                        event.name,
+                        function.word()
+                    )),
+                    Some(declared) if !figure && *function != Aggregate::Distinct => {
+                        mismatch(&name, declared, test)
                     }
-                    Some((_, declared)) => {
-                        if let Some(message) = mismatch(&name, declared, test) {
-                            problems.push(Problem { message, name, nearest: None, fatal: true });
-                        }
-                    }
-                    None => {}
-                }
+                    _ => None,
+                };
+                let fatal = |message| Problem { message, name: name.to_string(), nearest: None, fatal: true };
+                problems.extend(message.map(fatal));
             }
             _ => {}
         }
@@ -109,33 +113,115 @@ pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
     problems
 }
 
+impl Schema {
+    fn declared(&self, event: &str, property: &str) -> Option<&str> {
+        let found = self.properties.iter().find(|(of, name, _)| of == event && name == property);
+        found.map(|(_, _, declared)| declared.as_str())
+    }
+}
+
+fn is_known(declared: &str) -> bool {
+    ["text", "number", "bool", "date", "list"].contains(&declared)
+}
+
+fn check_event(event: &EventPattern, schema: &Schema, problems: &mut Vec<Problem>) {
+    let seen = match event.name.strip_suffix('*') {
+        Some(beginning) => schema.events.iter().any(|known| known.starts_with(beginning)),
+        None => schema.events.contains(&event.name),
+    };
+    if !seen {
+        problems.push(Problem {
+            message: format!("no event \"{}\" has been seen yet", event.name),
+            name: event.name.clone(),
+            nearest: nearest(&event.name, schema.events.iter().map(String::as_str)),
+            fatal: false,
+        });
+        return;
+    }
+    let mut filters: Vec<&Filter> = event.filter.iter().collect();
+    while let Some(filter) = filters.pop() {
+        match filter {
+            Filter::And { all: parts } | Filter::Or { any: parts } => filters.extend(parts),
+            Filter::Not { filter } => filters.push(filter),
+            Filter::Property { path, test } => {
+                let name = path.dotted();
+                let declared = schema.declared(&event.name, &name);
+                if let Some(message) = declared.and_then(|declared| mismatch(&name, declared, test)) {
+                    problems.push(Problem { message, name: name.into_owned(), nearest: None, fatal: true });
+                } else if declared.is_none() {
+                    let of_event = schema.properties.iter().filter(|(of, _, _)| *of == event.name);
+                    let near = nearest(&name, of_event.map(|(_, known, _)| known.as_str()));
+                    if near.is_some() {
+                        let message = format!("no property '{name}' is declared for \"{}\"", event.name);
+                        problems.push(Problem {
+                            message,
+                            name: name.into_owned(),
+                            nearest: near,
+                            fatal: false,
+                        });
+                    }
+                }
+            }
+            Filter::Elements { path, .. } => {
+                let name = path.dotted();
+                let declared = schema.declared(&event.name, &name);
+                if let Some(declared) = declared.filter(|declared| is_known(declared) && *declared != "list")
+                {
+                    let message = format!("'{name}' is declared as {declared}; only lists have elements");
+                    problems.push(Problem { message, name: name.into_owned(), nearest: None, fatal: true });
+                }
+            }
+        }
+    }
+}
+
+fn check_attribute(name: &str, test: Option<&Test>, schema: &Schema) -> Option<Problem> {
+    let Some((_, declared)) = schema.attributes.iter().find(|(known, _)| known == name) else {
+        let asks_only = matches!(test, Some(Test::Missing | Test::Present));
+        return (name != SCORE && !asks_only).then(|| Problem {
+            message: format!("no profile has an attribute '{name}' yet"),
+            name: name.to_owned(),
+            nearest: nearest(name, schema.attributes.iter().map(|(known, _)| known.as_str())),
+            fatal: false,
+        });
+    };
+    let message = match test {
+        Some(test) => mismatch(name, declared, test),
+        None => (is_known(declared) && declared != "list")
+            .then(|| format!("'{name}' is declared as {declared}; only lists have elements")),
+    }?;
+    Some(Problem { message, name: name.to_owned(), nearest: None, fatal: true })
+}
+
+/// Why a test does not fit a declared type.
 fn mismatch(name: &str, declared: &str, test: &Test) -> Option<String> {
-    let literal_type = |literal: &Literal| match literal {
+    let of = |literal: &Literal| match literal {
         Literal::Bool(_) => "bool",
         Literal::Number(_) => "number",
         Literal::Text(_) => "text",
     };
-    let wanted = match test {
-        Test::Compare { op: Op::Equal | Op::NotEqual, value } if declared == "date" => {
-            (literal_type(value) != "text").then_some(literal_type(value))
+    let wanted: Vec<&str> = match test {
+        Test::Compare { op: Op::Equal | Op::NotEqual, value: Literal::Text(_) } => vec!["text", "date"],
+        Test::Compare { value, .. } => vec![of(value)],
+        Test::Between { low, high } => vec![of(low), of(high)],
+        Test::In { values } | Test::NotIn { values } => {
+            // One value that fits is enough.
+            if values.iter().any(|value| of(value) == declared) {
+                return None;
+            }
+            values.iter().map(of).collect()
         }
-        Test::Compare { value, .. } | Test::Between { low: value, .. } => Some(literal_type(value)),
-        Test::In { values } | Test::NotIn { values } => values.first().map(literal_type),
-        Test::StartsWith { .. } | Test::EndsWith { .. } | Test::Matches { .. } => Some("text"),
-        Test::InLast { .. }
-        | Test::InNext { .. }
-        | Test::Before { .. }
-        | Test::After { .. }
-        | Test::On { .. }
-        | Test::Today
-        | Test::AnniversaryToday
-        | Test::AnniversaryInNext { .. }
-        | Test::InMonth { .. }
-        | Test::OnWeekday { .. } => (declared != "text").then_some("date"),
-        _ => None,
-    }?;
-    let known = ["text", "number", "bool", "date", "list"].contains(&declared);
-    (known && declared != wanted)
+        Test::StartsWith { .. } | Test::EndsWith { .. } | Test::Matches { .. } => vec!["text"],
+        Test::Contains { .. } | Test::ContainsAny { .. } | Test::ContainsAll { .. } | Test::Length { .. } => {
+            vec!["list", "text"]
+        }
+        Test::Missing | Test::Present => return None,
+        _ => vec!["date", "text"],
+    };
+    let both = matches!(test, Test::Between { .. });
+    let fits = if both { wanted.iter().all(|each| *each == declared) } else { wanted.contains(&declared) };
+    let wanted = wanted.first().copied().unwrap_or("text");
+    (is_known(declared) && !fits)
         .then(|| format!("'{name}' is declared as {declared}; this compares it as {wanted}"))
 }
 

@@ -1,8 +1,11 @@
 //! A condition in plain English, for the console and for explanations.
 
+mod words;
+
 use std::fmt::Write;
 
 use crate::ast::*;
+use words::{event_words, last_words, many_words, path_words, test_words, times_words, window_words};
 
 /// A sentence that says who meets the condition.
 pub fn describe(condition: &Condition) -> String {
@@ -24,13 +27,19 @@ pub fn describe_filter(filter: &Filter) -> String {
     match filter {
         Filter::And { all } => all.iter().map(group).collect::<Vec<_>>().join(" and "),
         Filter::Or { any } => any.iter().map(group).collect::<Vec<_>>().join(" or "),
-        Filter::Not { filter } => format!("not {}", group(filter)),
-        Filter::Property { path, test } => format!("{} {}", path.dotted(), test_words(test)),
-        Filter::AnyOf { path, filter } => format!("any of {} has {}", path.dotted(), describe_filter(filter)),
-        Filter::AllOf { path, filter } => {
-            format!("all of {} have {}", path.dotted(), describe_filter(filter))
-        }
+        Filter::Not { filter } => format!("it is not so that {}", group(filter)),
+        Filter::Property { path, test } => format!("{} {}", path_words(path), test_words(test)),
+        Filter::Elements { quantifier, path, filter } => elements_words(*quantifier, path, filter),
     }
+}
+
+fn elements_words(quantifier: Quantifier, path: &Path, filter: &Filter) -> String {
+    let which = match quantifier {
+        Quantifier::Any => "at least one of",
+        Quantifier::All => "every one of",
+        Quantifier::None => "none of",
+    };
+    format!("{which} the {} fits ({})", path_words(path), describe_filter(filter))
 }
 
 fn say(condition: &Condition, negated: bool, out: &mut String) {
@@ -41,7 +50,7 @@ fn say(condition: &Condition, negated: bool, out: &mut String) {
             }
             let grouped = matches!(part, Condition::And { .. } | Condition::Or { .. });
             if grouped {
-                out.push_str(if matches!(part, Condition::Or { .. }) { "either (" } else { "(" });
+                out.push_str(if matches!(part, Condition::Or { .. }) { "either (" } else { "both (" });
             }
             say(part, false, out);
             if grouped {
@@ -50,35 +59,31 @@ fn say(condition: &Condition, negated: bool, out: &mut String) {
         }
     };
     let is = if negated { "is not" } else { "is" };
-    let has = if negated { "does not have" } else { "has" };
+    let not = if negated { "it is not so that " } else { "" };
+    let did = if negated { "did not do" } else { "did" };
     match condition {
         Condition::And { all } if negated => {
-            out.push_str("not all of: ");
+            out.push_str("not all of (");
             list(all, "and", out);
+            out.push(')');
         }
         Condition::Or { any } if negated => {
-            out.push_str("none of: ");
+            out.push_str("none of (");
             list(any, "or", out);
+            out.push(')');
         }
         Condition::And { all } => list(all, "and", out),
         Condition::Or { any } => list(any, "or", out),
         Condition::Not { condition } => say(condition, !negated, out),
         Condition::Attribute { path, test } => {
-            let not = if negated { "it is not so that " } else { "" };
-            let _ = write!(out, "{not}{} {}", path.dotted(), test_words(test));
+            let _ = write!(out, "{not}{} {}", path_words(path), test_words(test));
         }
         Condition::Did { event, window } => {
-            let did = if negated { "did not do" } else { "did" };
             let _ = write!(out, "{did} {}{}", event_words(event), window_words(window));
         }
         Condition::Count { event, window, test } => {
-            let _ = write!(
-                out,
-                "{has} a number of {}{} that {}",
-                event_words(event),
-                window_words(window),
-                test_words(test)
-            );
+            let (event, window) = (event_words(event), window_words(window));
+            let _ = write!(out, "{not}{event} happened {} times{window}", many_words(test));
         }
         Condition::Aggregate { function, property, event, window, test } => {
             let name = match function {
@@ -92,22 +97,22 @@ fn say(condition: &Condition, negated: bool, out: &mut String) {
                 Aggregate::Last => "last",
             };
             let (event, window, test) = (event_words(event), window_words(window), test_words(test));
-            let _ = write!(out, "{has} a {name} {} of {event}{window} that {test}", property.dotted());
+            let _ = write!(out, "{not}the {name} {} of {event}{window} {test}", path_words(property));
         }
         Condition::Periods { period, event, window, test } => {
-            let (event, window, test) = (event_words(event), window_words(window), test_words(test));
-            let _ = write!(out, "{has} a number of {} with {event}{window} that {test}", period.word());
+            let (event, window, many) = (event_words(event), window_words(window), many_words(test));
+            let _ = write!(out, "{not}{event} happened in {many} different {}{window}", period.word());
         }
         Condition::Since { which, event, op, span } => {
             let than = match op {
-                Op::Greater | Op::GreaterOrEqual => "more than",
+                Op::Greater => "more than",
+                Op::GreaterOrEqual => "at least",
+                Op::LessOrEqual => "at most",
                 _ => "less than",
             };
-            let not = if negated { "it is not so that " } else { "" };
             let _ = write!(out, "{not}the {} {} was {than} {span} ago", which.word(), event_words(event));
         }
         Condition::Order { left, comparison, right } => {
-            let not = if negated { "it is not so that " } else { "" };
             let never = if *comparison == Comparison::After { " (or there was none)" } else { "" };
             let (first, second) = (event_words(&left.event), event_words(&right.event));
             let (left, word, right) = (left.which.word(), comparison.word(), right.which.word());
@@ -116,74 +121,85 @@ fn say(condition: &Condition, negated: bool, out: &mut String) {
         Condition::InSegment { segment } => {
             let _ = write!(out, "{is} in the segment “{segment}”");
         }
-        Condition::Consents { purpose } => {
-            let _ = write!(out, "{} to “{purpose}”", if negated { "does not consent" } else { "consents" });
-        }
-        Condition::Subscribed { topic } => {
-            let _ = write!(out, "{is} subscribed to the topic “{topic}”");
-        }
-    }
-}
-
-fn event_words(event: &EventPattern) -> String {
-    match &event.filter {
-        None => format!("“{}”", event.name),
-        Some(filter) => format!("“{}” where {}", event.name, describe_filter(filter)),
-    }
-}
-
-fn window_words(window: &Option<Window>) -> String {
-    match window {
-        None => String::new(),
-        Some(Window::InLast { span }) => format!(" in the last {span}"),
-        Some(Window::Since { when }) => format!(" since {when}"),
-        Some(Window::Before { when }) => format!(" before {when}"),
-        Some(Window::Between { from, to }) => format!(" from {from} to {to}"),
-        Some(Window::Today) => " today".to_owned(),
-    }
-}
-
-fn literal_words(literal: &Literal) -> String {
-    match literal {
-        Literal::Text(text) => format!("“{text}”"),
-        literal => literal.to_string(),
-    }
-}
-
-fn test_words(test: &Test) -> String {
-    let list = |values: &[Literal]| values.iter().map(literal_words).collect::<Vec<_>>().join(", ");
-    match test {
-        Test::Compare { op, value } => {
-            let words = match op {
-                Op::Equal => "is",
-                Op::NotEqual => "is something other than",
-                Op::Less => "is below",
-                Op::LessOrEqual => "is at most",
-                Op::Greater => "is above",
-                Op::GreaterOrEqual => "is at least",
+        Condition::Passed { passage, segment, window } => {
+            let word = match (passage, negated) {
+                (Passage::Entered, false) => "entered",
+                (Passage::Entered, true) => "did not enter",
+                (Passage::Left, false) => "left",
+                (Passage::Left, true) => "did not leave",
             };
-            format!("{words} {}", literal_words(value))
+            let _ = write!(out, "{word} the segment “{segment}”{}", window_words(window));
         }
-        Test::Between { low, high } => format!("is from {} to {}", literal_words(low), literal_words(high)),
-        Test::In { values } => format!("is one of {}", list(values)),
-        Test::NotIn { values } => format!("is none of {}", list(values)),
-        Test::Missing => "is not known".to_owned(),
-        Test::Present => "is known".to_owned(),
-        Test::StartsWith { text } => format!("starts with “{text}”"),
-        Test::EndsWith { text } => format!("ends with “{text}”"),
-        Test::Contains { value } => format!("contains {}", literal_words(value)),
-        Test::ContainsAny { values } => format!("contains any of {}", list(values)),
-        Test::ContainsAll { values } => format!("contains all of {}", list(values)),
-        Test::Matches { pattern } => format!("matches the pattern {}", pattern.source()),
-        Test::InLast { span } => format!("lies in the last {span}"),
-        Test::InNext { span } => format!("lies in the next {span}"),
-        Test::Before { when } => format!("is before {when}"),
-        Test::After { when } => format!("is after {when}"),
-        Test::On { when } => format!("is on {when}"),
-        Test::Today => "is today".to_owned(),
-        Test::AnniversaryToday => "has its anniversary today".to_owned(),
-        Test::AnniversaryInNext { span } => format!("has its anniversary in the next {span}"),
-        Test::InMonth { month } => format!("is in {}", month.word()),
-        Test::OnWeekday { weekday } => format!("is on a {}", weekday.word()),
+        Condition::Sequence { first, then, whole, same, window } => {
+            let _ = write!(out, "{not}{} happened", event_words(first));
+            for step in then {
+                let _ = match (step.not, &step.within) {
+                    (false, None) => write!(out, ", then {}", event_words(&step.event)),
+                    (false, Some(span)) => write!(out, ", then within {span} {}", event_words(&step.event)),
+                    (true, None) => write!(out, ", then no {}", event_words(&step.event)),
+                    (true, Some(span)) => write!(out, ", then for {span} no {}", event_words(&step.event)),
+                };
+            }
+            if let Some(span) = whole {
+                let _ = write!(out, ", all of them within {span}");
+            }
+            if let Some(path) = same {
+                let _ = write!(out, ", all with the same {}", path_words(path));
+            }
+            if let Some(window) = window {
+                let _ = write!(out, ", all of it{}", window_words(&Some(window.clone())));
+            }
+        }
+        Condition::FirstTime { event, window } => {
+            let window = window_words(&Some(window.clone()));
+            let _ = write!(out, "{did} {} for the first time ever{window}", event_words(event));
+        }
+        Condition::Stopped { event, quiet, times, before } => {
+            let (event, often) = (event_words(event), times_words(*times));
+            let _ = write!(
+                out,
+                "{not}{event} happened {often} or more in {before} and then not at all {}",
+                last_words("in the", quiet)
+            );
+        }
+        Condition::Resumed { event, window, pause } => {
+            let (event, window) = (event_words(event), window_words(window));
+            let _ = write!(out, "{did} {event} again{window} after {pause} or more without it");
+        }
+        Condition::Regularly { event, times, periods, last } => {
+            let (event, often) = (event_words(event), times_words(*times));
+            let _ =
+                write!(out, "{did} {event} {often} or more in each of at least {periods} of the last {last}");
+        }
+        Condition::Held { path, test, span } => {
+            let _ = write!(out, "{not}for {span} or longer {} {}", path_words(path), test_words(test));
+        }
+        Condition::Elements { quantifier, path, filter } => {
+            let _ = write!(out, "{not}{}", elements_words(*quantifier, path, filter));
+        }
+        Condition::Consent { says, about, by, window } => {
+            let words = match (says, negated) {
+                (Says::Consents, false) => "consents to",
+                (Says::Consents, true) => "does not consent to",
+                (Says::Withdrew, false) => "withdrew consent to",
+                (Says::Withdrew, true) => "did not withdraw consent to",
+                (Says::Subscribed, false) => "is subscribed to the topic",
+                (Says::Subscribed, true) => "is not subscribed to the topic",
+                (Says::Unsubscribed, false) => "unsubscribed from the topic",
+                (Says::Unsubscribed, true) => "did not unsubscribe from the topic",
+            };
+            let _ = write!(out, "{words} “{about}”");
+            if by.is_some() || window.is_some() {
+                let by = by.as_ref().map_or(String::new(), |by| format!(" by “{by}”"));
+                let _ = write!(out, ", said{by}{}", window_words(window));
+            }
+        }
+        Condition::Random { from, to, name } => {
+            let _ = match *from == 0.0 {
+                true => write!(out, "{is} among the first {to}% of the draw “{name}”"),
+                false => write!(out, "{is} between {from}% and {to}% of the draw “{name}”"),
+            };
+        }
+        Condition::Everyone => out.push_str(if negated { "is nobody" } else { "is anybody" }),
     }
 }

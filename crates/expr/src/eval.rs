@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use model::{Timestamp, Value};
 
 use crate::When;
-use crate::ast::{Filter, Literal, Month, Path, Test, Weekday};
+use crate::ast::{Filter, Literal, Month, Path, Quantifier, Test, Weekday};
 use crate::calendar::{anniversary, date_of, day_of, instant_of, next_midnight, shift_day};
 
 /// What a condition reads of a profile besides its events.
@@ -18,6 +18,20 @@ pub trait Attributes {
     /// The profile's time zone, or its workspace's.
     fn zone(&self) -> TimeZone {
         TimeZone::UTC
+    }
+
+    /// What stays the same for this profile as long as it exists: what a random draw goes by.
+    fn seed(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// What the profile said last of a purpose or topic, and when and how.
+    fn consent(&self, about: &str) -> Option<Consented> {
+        (self.consents(about) || self.subscribed(about)).then_some(Consented {
+            given: true,
+            at: None,
+            by: None,
+        })
     }
 
     /// Whether the profile consents to a purpose.
@@ -31,6 +45,17 @@ pub trait Attributes {
         let _ = topic;
         false
     }
+}
+
+/// What a profile said of a purpose or topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consented {
+    /// Yes or no.
+    pub given: bool,
+    /// When, as far as known.
+    pub at: Option<Timestamp>,
+    /// How: a form, a preference page, an import; as far as known.
+    pub by: Option<String>,
 }
 
 /// A profile of which nothing is known.
@@ -77,8 +102,11 @@ pub fn evaluate_attribute(path: &Path, test: &Test, attributes: &dyn Attributes,
     test_value(test, value.as_deref(), now, &attributes.zone())
 }
 
-/// The value at a path of nested objects.
+/// The value at a path of nested objects; `it` is an element itself that is no object.
 pub fn lookup<'a>(value: &'a Value, path: &Path) -> Option<&'a Value> {
+    if !value.is_object() && path.names() == ["it"] {
+        return Some(value);
+    }
     path.names().iter().try_fold(value, |value, name| value.get(name))
 }
 
@@ -113,6 +141,22 @@ pub fn test_value(test: &Test, value: Option<&Value>, now: Timestamp, zone: &Tim
         Test::InNext { span } => {
             instant_of(value, zone).map_or(Leaf::still(false), |at| between(span.before(at, zone), at, now))
         }
+        Test::BeforeLast { span } => instant_of(value, zone)
+            .map_or(Leaf::still(false), |at| between(span.after(at, zone), Timestamp::MAX, now)),
+        // In (now, now + span] from `before` on; further ahead until then.
+        Test::AfterNext { span } => instant_of(value, zone)
+            .map_or(Leaf::still(false), |at| between(Timestamp::MIN, span.before(at, zone), now)),
+        Test::BetweenDates { from, to } => {
+            Leaf::still(instant_of(value, zone).is_some_and(|at| at >= from.start(zone) && at < to.end(zone)))
+        }
+        Test::Length { op, number } => {
+            let length = match value {
+                Value::Array(elements) => Some(elements.len()),
+                Value::String(text) => Some(text.chars().count()),
+                _ => None,
+            };
+            Leaf::still(length.is_some_and(|length| op.accepts(length.cmp(&(*number as usize)))))
+        }
         Test::Before { when } => Leaf::still(instant_of(value, zone).is_some_and(|at| at < when.start(zone))),
         Test::After { when } => Leaf::still(instant_of(value, zone).is_some_and(|at| at >= when.end(zone))),
         Test::On { when } => Leaf::still(
@@ -127,15 +171,20 @@ pub fn test_value(test: &Test, value: Option<&Value>, now: Timestamp, zone: &Tim
             let holds = anniversary(date, today.year()) == Some(today);
             Leaf { holds, changes_at: Some(next_midnight(now, zone)) }
         }),
-        Test::AnniversaryInNext { span } => date_of(value, zone).map_or(Leaf::still(false), |date| {
-            let today = day_of(now, zone);
-            let last = shift_day(today, *span, 1).unwrap_or(today);
-            let holds = (today.year()..=last.year())
-                .take(3)
-                .filter_map(|year| anniversary(date, year))
-                .any(|day| today <= day && day <= last);
-            Leaf { holds, changes_at: Some(next_midnight(now, zone)) }
-        }),
+        Test::AnniversaryInNext { span } | Test::AnniversaryInLast { span } => {
+            date_of(value, zone).map_or(Leaf::still(false), |date| {
+                let sign = if matches!(test, Test::AnniversaryInNext { .. }) { 1 } else { -1 };
+                let today = day_of(now, zone);
+                let other = shift_day(today, *span, sign).unwrap_or(today);
+                let (first, last) = if sign > 0 { (today, other) } else { (other, today) };
+                // Of a span longer than a year every day is an anniversary.
+                let holds = (first.year()..=last.year())
+                    .take(3)
+                    .filter_map(|year| anniversary(date, year))
+                    .any(|day| first <= day && day <= last);
+                Leaf { holds, changes_at: Some(next_midnight(now, zone)) }
+            })
+        }
         Test::InMonth { month } => {
             date(&|date| Month::ALL.get(date.month() as usize - 1).is_some_and(|there| there == month))
         }
@@ -183,15 +232,33 @@ impl Filter {
             Filter::Property { path, test } => {
                 test_value(test, lookup(properties, path), Timestamp::default(), &TimeZone::UTC).holds
             }
-            Filter::AnyOf { path, filter } => {
-                elements(properties, path).is_some_and(|list| list.iter().any(|each| filter.matches(each)))
+            Filter::Elements { quantifier, path, filter } => {
+                elements_pass(*quantifier, lookup(properties, path), filter)
             }
-            Filter::AllOf { path, filter } => elements(properties, path)
-                .is_some_and(|list| !list.is_empty() && list.iter().all(|each| filter.matches(each))),
         }
     }
 }
 
-fn elements<'a>(properties: &'a Value, path: &Path) -> Option<&'a Vec<Value>> {
-    lookup(properties, path)?.as_array()
+/// Whether the elements of a list pass: any; all, of at least one; none, of a list that is there.
+pub fn elements_pass(quantifier: Quantifier, list: Option<&Value>, filter: &Filter) -> bool {
+    let Some(list) = list.and_then(Value::as_array) else { return false };
+    let mut passes = list.iter().map(|each| filter.matches(each));
+    match quantifier {
+        Quantifier::Any => passes.any(|passes| passes),
+        Quantifier::All => !list.is_empty() && passes.all(|passes| passes),
+        Quantifier::None => !passes.any(|passes| passes),
+    }
+}
+
+/// Where a profile falls in a random draw, in per cent from 0 up to but not 100. The same for one seed and name.
+///
+/// Source: FNV-1a over both texts, mixed by the finaliser of SplitMix64.
+pub fn draw(name: &str, seed: &str) -> f64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in name.bytes().chain([0]).chain(seed.bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((hash ^ (hash >> 31)) % 1_000_000) as f64 / 10_000.0
 }

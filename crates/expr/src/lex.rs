@@ -35,7 +35,7 @@ pub(crate) struct Placed {
     pub offset: usize,
 }
 
-const SIGNS: [&str; 14] = ["!=", "<=", ">=", "==", "<>", "=", "<", ">", "(", ")", ",", ".", "≥", "≤"];
+const SIGNS: [&str; 15] = ["!=", "<=", ">=", "==", "<>", "=", "<", ">", "(", ")", ",", ".", "%", "≥", "≤"];
 
 pub(crate) fn lex(text: &str) -> Result<Vec<Placed>, Error> {
     if text.len() > crate::TEXT_BYTES_MAX {

@@ -12,26 +12,32 @@
 //! assert_eq!(serde_json::from_str::<expr::Condition>(&json).unwrap(), condition);
 //! ```
 
+mod assist;
 mod ast;
 mod calendar;
 mod check;
 mod describe;
 mod error;
 mod eval;
+mod forms;
 mod lex;
 mod name;
 mod parse;
 mod print;
 
+pub use assist::{Completion, Hint, complete, hint};
 pub use ast::{
-    Aggregate, Comparison, Condition, EventPattern, Filter, Literal, Month, Occasion, Op, Path, Pattern,
-    Period, Test, Weekday, Which, Window,
+    Aggregate, Comparison, Condition, EventPattern, Filter, Literal, Month, Occasion, Op, Passage, Path,
+    Pattern, Period, Quantifier, Says, Test, Then, Weekday, Which, Window,
 };
 pub use calendar::{Span, Unit, When, bucket, day_of, instant_of, next_midnight};
 pub use check::{Checked, Problem, Schema, check, check_text, nearest};
 pub use describe::{describe, describe_filter};
 pub use error::Error;
-pub use eval::{Attributes, Leaf, NoAttributes, evaluate_attribute, lookup, test_value};
+pub use eval::{
+    Attributes, Consented, Leaf, NoAttributes, draw, elements_pass, evaluate_attribute, lookup, test_value,
+};
+pub use forms::{FORMS, Form};
 pub use parse::{parse, parse_filter};
 
 /// Depth of nested groups and negations.

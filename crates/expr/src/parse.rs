@@ -1,5 +1,6 @@
 //! From text to tree: a recursive descent with bounded depth, whose errors say what could have stood there.
 
+mod leaf;
 mod test;
 
 use crate::ast::*;
@@ -38,7 +39,7 @@ pub(crate) fn parse_path(text: &str) -> Result<Path, Error> {
 }
 
 /// Words that begin a condition other than an attribute's, or join conditions.
-pub(crate) const RESERVED: [&str; 27] = [
+pub(crate) const RESERVED: [&str; 28] = [
     "and",
     "or",
     "not",
@@ -62,6 +63,7 @@ pub(crate) const RESERVED: [&str; 27] = [
     "subscribed",
     "any",
     "all",
+    "none",
     "where",
     "of",
     "then",
@@ -139,6 +141,13 @@ impl<'a> Parser<'a> {
         if self.take_sign(sign) { Ok(()) } else { self.expected(&[&format!("'{sign}'")]) }
     }
 
+    /// Whether no leaf goes on here.
+    fn ends_here(&self) -> bool {
+        matches!(self.peek(), Token::End | Token::Sign(")"))
+            || self.is_word(0, "and")
+            || self.is_word(0, "or")
+    }
+
     fn finish(&self, expected: &[&str]) -> Result<(), Error> {
         if *self.peek() == Token::End { Ok(()) } else { self.expected(expected) }
     }
@@ -210,18 +219,32 @@ impl<'a> Parser<'a> {
 
     fn leaf(&mut self) -> Result<Condition, Error> {
         let Token::Word(word) = self.peek().clone() else {
-            if matches!(self.peek(), Token::Name(_)) {
-                return self.attribute();
-            }
-            return self.expected(&["an attribute", "'did'", "'count'", "'in segment'", "'not'", "'('"]);
+            return match self.peek() {
+                Token::Name(_) => self.attribute(),
+                Token::Text(_) => self.sequence(),
+                _ => self.expected(&[
+                    "an attribute",
+                    "'did'",
+                    "'count'",
+                    "an event in double quotes",
+                    "'in segment'",
+                    "'not'",
+                    "'('",
+                ]),
+            };
         };
         let follows_text = matches!(self.ahead(1), Token::Text(_));
         let follows_group = matches!(self.ahead(1), Token::Sign("("));
+        if let Some(special) = self.special(&word.to_ascii_lowercase()) {
+            return special;
+        }
         match word.to_ascii_lowercase().as_str() {
-            "did" => {
-                self.next();
-                let event = self.event()?;
-                Ok(Condition::Did { event, window: self.window()? })
+            "did" => self.did(),
+            "any" | "all" | "none" => {
+                let Some((quantifier, path)) = self.quantifier()? else { return self.expected(&["'any'"]) };
+                let filter = self.filter()?;
+                self.sign(")")?;
+                Ok(Condition::Elements { quantifier, path, filter })
             }
             "count" => {
                 self.next();
@@ -231,17 +254,13 @@ impl<'a> Parser<'a> {
             }
             "in" => {
                 self.next();
-                self.word("segment")?;
+                if self.take_word("random") {
+                    return self.random();
+                }
+                if !self.take_word("segment") {
+                    return self.expected(&["'segment'", "'random'"]);
+                }
                 Ok(Condition::InSegment { segment: self.text("the segment's name in double quotes")? })
-            }
-            "consents" if self.is_word(1, "to") => {
-                self.at += 2;
-                Ok(Condition::Consents { purpose: self.text("the purpose in double quotes")? })
-            }
-            "subscribed" if self.is_word(1, "to") => {
-                self.at += 2;
-                self.word("topic")?;
-                Ok(Condition::Subscribed { topic: self.text("the topic in double quotes")? })
             }
             "time" if self.is_word(1, "since") => {
                 self.at += 2;
@@ -279,13 +298,29 @@ impl<'a> Parser<'a> {
                 self.sign(")")?;
                 self.word("of")?;
                 let event = self.event()?;
-                let window = self.window()?;
+                let before = self.at;
+                let mut window = self.window()?;
+                if window.is_some() && self.ends_here() {
+                    // `last(renewal) of "Order Completed" before 2026-01-01`: what looks like a window is the test.
+                    (self.at, window) = (before, None);
+                }
                 let numeric = !matches!(function, Aggregate::Top | Aggregate::First | Aggregate::Last);
                 let test = if numeric { self.number_test()? } else { self.event_test()? };
                 Ok(Condition::Aggregate { function, property, event, window, test })
             }
             _ if follows_text && !RESERVED.contains(&word.to_ascii_lowercase().as_str()) => {
-                let starts = ["did", "count", "in segment", "last", "first", "weeks with", "not"];
+                let starts = [
+                    "did",
+                    "count",
+                    "in segment",
+                    "last",
+                    "first",
+                    "weeks with",
+                    "stopped",
+                    "resumed",
+                    "regularly",
+                    "not",
+                ];
                 let mut error = self.fail(format!("'{word}' does not begin a condition"));
                 error.expected = starts.iter().map(|each| format!("'{each}'")).collect();
                 error.nearest = nearest(&word, starts.into_iter());
@@ -293,11 +328,6 @@ impl<'a> Parser<'a> {
             }
             _ => self.attribute(),
         }
-    }
-
-    fn attribute(&mut self) -> Result<Condition, Error> {
-        let path = self.path()?;
-        Ok(Condition::Attribute { path, test: self.test()? })
     }
 
     fn path(&mut self) -> Result<Path, Error> {
@@ -380,14 +410,10 @@ impl<'a> Parser<'a> {
             self.sign(")")?;
             return Ok(inner);
         }
-        if self.is_word(0, "any") || self.is_word(0, "all") {
-            let any = self.is_word(0, "any");
-            self.next();
-            let path = self.path()?;
-            self.sign("(")?;
+        if let Some((quantifier, path)) = self.quantifier()? {
             let filter = Box::new(self.filter()?);
             self.sign(")")?;
-            return Ok(if any { Filter::AnyOf { path, filter } } else { Filter::AllOf { path, filter } });
+            return Ok(Filter::Elements { quantifier, path, filter });
         }
         let path = self.path()?;
         Ok(Filter::Property { path, test: self.event_test()? })
@@ -403,6 +429,13 @@ impl<'a> Parser<'a> {
         }
         if self.is_word(0, "in") && self.is_word(1, "next") {
             return Err(self.fail("events lie in the past: a window reads 'in last 30 days'"));
+        }
+        if self.is_ago() {
+            return Ok(Some(self.ago()?));
+        }
+        if self.is_word(0, "before") && self.is_word(1, "last") {
+            self.at += 2;
+            return Ok(Some(Window::BeforeLast { span: self.span()? }));
         }
         if self.is_word(0, "since") {
             self.next();

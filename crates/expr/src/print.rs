@@ -33,8 +33,64 @@ impl Display for Condition {
                 write!(f, "{left_which} {} {} {right_which} {}", left.event, comparison.word(), right.event)
             }
             Condition::InSegment { segment } => write!(f, "in segment {}", Quoted(segment)),
-            Condition::Consents { purpose } => write!(f, "consents to {}", Quoted(purpose)),
-            Condition::Subscribed { topic } => write!(f, "subscribed to topic {}", Quoted(topic)),
+            Condition::Passed { passage, segment, window } => {
+                write!(f, "{} segment {}{}", passage.word(), Quoted(segment), Spaced(window))
+            }
+            Condition::Sequence { first, then, whole, same, window } => {
+                write!(f, "{first}")?;
+                for step in then {
+                    write!(f, " then {}{}", if step.not { "not " } else { "" }, step.event)?;
+                    if let Some(within) = &step.within {
+                        write!(f, " within {within}")?;
+                    }
+                }
+                if let Some(span) = whole {
+                    write!(f, " all within {span}")?;
+                }
+                if let Some(path) = same {
+                    write!(f, " with same {path}")?;
+                }
+                write!(f, "{}", Spaced(window))
+            }
+            Condition::FirstTime { event, window } => write!(f, "did {event} for the first time {window}"),
+            Condition::Stopped { event, quiet, times, before } => {
+                write!(f, "stopped {event} for {quiet} after {} in {before}", Times(*times))
+            }
+            Condition::Resumed { event, window, pause } => {
+                write!(f, "resumed {event}{} after a pause of {pause}", Spaced(window))
+            }
+            Condition::Regularly { event, times, periods, last } => {
+                write!(f, "regularly {event}")?;
+                if *times != 1 {
+                    write!(f, " {}", Times(*times))?;
+                }
+                write!(f, " in {periods} of last {last}")
+            }
+            Condition::Held { path, test, span } => write!(f, "{path} {test} for {span}"),
+            Condition::Elements { quantifier, path, filter } => {
+                write!(f, "{} {path} ({filter})", quantifier.word())
+            }
+            Condition::Consent { says, about, by, window } => {
+                let words = match says {
+                    Says::Consents => "consents to",
+                    Says::Withdrew => "withdrew consent to",
+                    Says::Subscribed => "subscribed to topic",
+                    Says::Unsubscribed => "unsubscribed from topic",
+                };
+                write!(f, "{words} {}", Quoted(about))?;
+                if let Some(by) = by {
+                    write!(f, " by {}", Quoted(by))?;
+                }
+                write!(f, "{}", Spaced(window))
+            }
+            Condition::Random { from, to, name } => {
+                f.write_str("in random ")?;
+                if *from != 0.0 {
+                    write!(f, "{from}% to ")?;
+                }
+                write!(f, "{to}% of {}", Quoted(name))
+            }
+            Condition::Everyone => f.write_str("everyone"),
         }
     }
 }
@@ -52,6 +108,14 @@ fn join<T: Display>(
         if grouped(part) { write!(f, "({part})")? } else { write!(f, "{part}")? }
     }
     Ok(())
+}
+
+struct Times(u32);
+
+impl Display for Times {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, if self.0 == 1 { "time" } else { "times" })
+    }
 }
 
 struct Spaced<'a>(&'a Option<Window>);
@@ -85,8 +149,9 @@ impl Display for Filter {
                 if grouped { write!(f, "not ({filter})") } else { write!(f, "not {filter}") }
             }
             Filter::Property { path, test } => write!(f, "{path} {test}"),
-            Filter::AnyOf { path, filter } => write!(f, "any {path} ({filter})"),
-            Filter::AllOf { path, filter } => write!(f, "all {path} ({filter})"),
+            Filter::Elements { quantifier, path, filter } => {
+                write!(f, "{} {path} ({filter})", quantifier.word())
+            }
         }
     }
 }
@@ -95,6 +160,8 @@ impl Display for Window {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Window::InLast { span } => write!(f, "in last {span}"),
+            Window::BeforeLast { span } => write!(f, "before last {span}"),
+            Window::Ago { from, to } => write!(f, "between {from} ago and {to} ago"),
             Window::Since { when } => write!(f, "since {when}"),
             Window::Before { when } => write!(f, "before {when}"),
             Window::Between { from, to } => write!(f, "between {from} and {to}"),
@@ -134,12 +201,17 @@ impl Display for Test {
             }
             Test::InLast { span } => write!(f, "in last {span}"),
             Test::InNext { span } => write!(f, "in next {span}"),
+            Test::BeforeLast { span } => write!(f, "before last {span}"),
+            Test::AfterNext { span } => write!(f, "after next {span}"),
+            Test::BetweenDates { from, to } => write!(f, "between {from} and {to}"),
+            Test::Length { op, number } => write!(f, "length {} {number}", op.sign()),
             Test::Before { when } => write!(f, "before {when}"),
             Test::After { when } => write!(f, "after {when}"),
             Test::On { when } => write!(f, "on {when}"),
             Test::Today => f.write_str("is today"),
             Test::AnniversaryToday => f.write_str("is anniversary today"),
             Test::AnniversaryInNext { span } => write!(f, "is anniversary in next {span}"),
+            Test::AnniversaryInLast { span } => write!(f, "is anniversary in last {span}"),
             Test::InMonth { month } => write!(f, "in {}", month.word()),
             Test::OnWeekday { weekday } => write!(f, "on {}", weekday.word()),
         }

@@ -48,6 +48,34 @@ const CANONICAL: &[&str] = &[
     r#"consents to "email_marketing""#,
     r#"subscribed to topic "news""#,
     "engagement_score > 80",
+    "signed_up before last 30 days",
+    "trial_ends after next 3 days",
+    "renewal between 2027-01-01 and 2027-03-31",
+    "birthday is anniversary in last 2 weeks",
+    "interests length >= 3",
+    r#"interests length = 0 and plan = "pro" for 30 days"#,
+    r#"any pets (kind = "dog" and age < 3)"#,
+    r#"none interests (it starts with "fit") or all scores (it > 3)"#,
+    r#"did "Order Completed" where none products (price > 50) before last 30 days"#,
+    r#"count "Order Completed" between 60 days ago and 30 days ago >= 2"#,
+    r#"did "Order Completed" for the first time in last 7 days"#,
+    r#""Product Added" then "Checkout Started" within 2 hours"#,
+    r#""Checkout Started" then not "Order Completed" within 30 minutes"#,
+    r#""Signed Up" then "Product Viewed" where price > 5 within 1 day then not "Help Opened" then "Order Completed" within 1 month with same cart.id in last 60 days"#,
+    r#"stopped "Order Completed" for 30 days after 3 times in 90 days"#,
+    r#"stopped "Order Completed" where revenue > 3 for 1 month after 1 time in 1 year"#,
+    r#"resumed "App Opened" in last 7 days after a pause of 30 days"#,
+    r#"resumed "App Opened" after a pause of 2 months"#,
+    r#"regularly "App Opened" in 3 of last 4 weeks"#,
+    r#"regularly "App Opened" 2 times in 3 of last 4 weeks"#,
+    r#"entered segment "VIP" in last 7 days and not left segment "VIP""#,
+    r#"consents to "email_marketing" by "checkout" in last 1 year"#,
+    r#"withdrew consent to "email_marketing" in last 7 days"#,
+    r#"subscribed to topic "news" by "form" since 2026-01-01 or unsubscribed from topic "news""#,
+    r#"in random 20% of "spring" or in random 20% to 50.5% of "spring""#,
+    "everyone",
+    r#"everyone and not (stopped = 1 or resumed is missing or everyone = 3 or left = "x")"#,
+    r#"did "Email *" in last 30 days"#,
     "not (a = 1 or b = 2) and (c = 3 or not not d = 4)",
     "(a = 1 and b = 2) and c = 3",
     r#"`and` = 1 and `did`.x = "say \"hi\"\n\\""#,
@@ -88,6 +116,14 @@ fn an_error_names_its_place_what_was_expected_and_the_nearest_word() {
     check("a matches /(/", 1, 11, "regex", None);
     check("a = 1 b = 2", 1, 7, "'and'", None);
     check("a = \"x", 1, 5, "closing", None);
+    check(r#""A" then "B" within 2 hour then"#, 1, 32, "an event's name", None);
+    check(r#""A" within 2 hours"#, 1, 5, "'then'", None);
+    check(r#"regularly "A" in 5 of last 4 weeks"#, 1, 28, "cannot be", None);
+    check(r#"count "A" between 3 days ago and 9 days ago > 1"#, 1, 19, "the longer time first", None);
+    check("x is today for 3 days", 1, 3, "leave out 'for'", None);
+    check("x is missing for 3 days", 1, 3, "no beginning", None);
+    check(r#"in random 120% of "x""#, 1, 11, "0% to 100%", None);
+    check(r#"stoped "A" for 3 days"#, 1, 1, "does not begin", Some("stopped"));
     check("time = 3 and in = 2", 1, 1, "backticks", None);
 }
 
@@ -104,6 +140,8 @@ fn deep_and_wide_conditions_are_refused_without_harm() {
     ] {
         assert!(expr::parse(&text).is_err(), "{}", &text[..40.min(text.len())]);
     }
+    let steps = "\"A\" then ".repeat(30) + "\"A\"";
+    assert!(expr::parse(&steps).unwrap_err().to_string().contains("steps"));
     let deepest = format!("{}a = 1", "not ".repeat(49));
     let condition = expr::parse(&deepest).unwrap();
     assert_eq!(Condition::from_json(&condition.to_json()).unwrap(), condition);
@@ -200,12 +238,59 @@ fn an_unknown_event_is_a_warning_and_an_unknown_segment_an_error() {
         attributes: vec![("age".into(), "number".into())],
         events: vec!["Order Completed".into()],
         segments: vec!["VIP".into()],
+        properties: vec![("Order Completed".into(), "revenue".into(), "number".into())],
     };
     let Checked { condition, errors, warnings } =
         expr::check_text(r#"did "Order Complete" and in segment "VOP" and age = "x""#, &schema);
     assert!(condition.is_some());
     assert_eq!(warnings[0].nearest.as_deref(), Some("Order Completed"));
     assert_eq!((errors[0].nearest.as_deref(), errors.len()), (Some("VIP"), 2));
+}
+
+#[test]
+fn a_test_that_does_not_fit_a_declared_type_is_an_error() {
+    let of = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
+    let property = |name: &str, kind: &str| ("Order Completed".to_owned(), name.to_owned(), kind.to_owned());
+    let schema = Schema {
+        attributes: vec![
+            of("age", "number"),
+            of("plan", "text"),
+            of("tags", "list"),
+            of("born", "date"),
+            of("raw", ""),
+        ],
+        events: vec!["Order Completed".into()],
+        segments: vec!["VIP".into()],
+        properties: vec![
+            property("revenue", "number"),
+            property("currency", "text"),
+            property("products", "list"),
+        ],
+    };
+    let fatal = |text: &str, part: &str| {
+        let checked = expr::check_text(text, &schema);
+        assert!(checked.errors.iter().any(|error| error.to_string().contains(part)), "{text}: {checked:?}");
+    };
+    let fits = |text: &str| {
+        let checked = expr::check_text(text, &schema);
+        assert!(checked.errors.is_empty() && checked.warnings.is_empty(), "{text}: {checked:?}");
+    };
+    fatal("age = \"x\"", "declared as number");
+    fatal("age between 1 and \"x\"", "declared as number");
+    fatal("age in last 3 days", "as date");
+    fatal("plan = 3 for 3 days", "declared as text");
+    fatal("any plan (a = 1)", "only lists");
+    fatal("tags starts with \"a\"", "declared as list");
+    fatal("born > 3", "declared as date");
+    fatal(r#"did "Order Completed" where revenue = "3""#, "declared as number");
+    fatal(r#"did "Order Completed" where (currency = "EUR" and not any revenue (a = 1))"#, "only lists");
+    fatal(r#"sum(currency) of "Order Completed" > 3"#, "needs numbers");
+    fatal(r#"entered segment "VOP""#, "no segment");
+    fits("age in (\"x\", 3) and raw > \"a\" and born on Monday and tags contains \"x\" and tags length > 3");
+    fits(r#""Order Completed" where revenue > 3 then "Order *" where any products (price > 3)"#);
+    fits(r#"last(currency) of "Order Completed" = "EUR" and engagement_score > 3 and left segment "VIP""#);
+    let warned = expr::check_text(r#"did "Order Completed" where revenu > 3"#, &schema).warnings;
+    assert_eq!(warned[0].nearest.as_deref(), Some("revenue"));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::registry::Registry;
 use crate::{Error, codec};
 
-const STATE_V1: u8 = 1;
-const STATE_V2: u8 = 2;
+/// Older formats were never released.
+const STATE_VERSION: u8 = 3;
 
 /// A profile's state; stored as one blob.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -28,66 +28,17 @@ pub struct Hot {
     pub entered: BTreeMap<String, Timestamp>,
 }
 
-/// The first format: no history, no visits.
-#[derive(Serialize, Deserialize)]
-struct HotV1 {
-    profile: Profile,
-    segments: segment::State,
-    entries: Vec<EntryV1>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EntryV1 {
-    id: String,
-    journey: String,
-    version: i64,
-    node: String,
-    key: String,
-    entered_at: Timestamp,
-    due_at: Option<Timestamp>,
-    waiting: bool,
-    event: String,
-}
-
-impl From<EntryV1> for journey::Entry {
-    fn from(old: EntryV1) -> journey::Entry {
-        journey::Entry {
-            id: old.id,
-            journey: old.journey,
-            version: old.version,
-            node: old.node,
-            key: old.key,
-            entered_at: old.entered_at,
-            due_at: old.due_at,
-            waiting: old.waiting,
-            event: old.event,
-            visits: BTreeMap::new(),
-        }
-    }
-}
-
-impl From<HotV1> for Hot {
-    fn from(old: HotV1) -> Hot {
-        let entries: Vec<journey::Entry> = old.entries.into_iter().map(journey::Entry::from).collect();
-        let entered = entries.iter().map(|entry| (entry.journey.clone(), entry.entered_at)).collect();
-        Hot { profile: old.profile, segments: old.segments, entries, entered, ..Hot::default() }
-    }
-}
-
 impl Hot {
     /// Decodes a stored profile.
     ///
     /// # Errors
     /// `Corrupt` when the bytes are damaged.
     pub fn decode(bytes: &[u8]) -> Result<Hot, Error> {
-        match bytes.first() {
-            Some(&STATE_V1) => codec::decode_state::<HotV1>(STATE_V1, bytes).map(Hot::from),
-            _ => codec::decode_state(STATE_V2, bytes),
-        }
+        codec::decode_state(STATE_VERSION, bytes)
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
-        codec::encode_state(STATE_V2, self)
+        codec::encode_state(STATE_VERSION, self)
     }
 
     /// The next instant at which anything can change without an event. Entries of paused journeys rest.
@@ -138,6 +89,14 @@ impl expr::Attributes for Facts<'_> {
     fn subscribed(&self, topic: &str) -> bool {
         expr::Attributes::subscribed(self.profile, topic)
     }
+
+    fn consent(&self, about: &str) -> Option<expr::Consented> {
+        expr::Attributes::consent(self.profile, about)
+    }
+
+    fn seed(&self) -> Option<Cow<'_, str>> {
+        expr::Attributes::seed(self.profile)
+    }
 }
 
 #[cfg(test)]
@@ -145,28 +104,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_profile_stored_by_the_first_format_is_read_with_its_entries_and_written_in_the_second() {
-        let old = HotV1 {
-            profile: Profile { groups: vec!["g".into()], ..Profile::default() },
-            segments: segment::State::default(),
-            entries: vec![EntryV1 {
-                id: "e".into(),
-                journey: "cart".into(),
-                version: 3,
-                node: "wait".into(),
-                key: "c1".into(),
-                entered_at: Timestamp::from_secs(5),
-                due_at: Some(Timestamp::from_secs(9)),
-                waiting: true,
-                event: "{}".into(),
-            }],
-        };
-        let bytes = codec::encode_state(STATE_V1, &old).unwrap();
-        let hot = Hot::decode(&bytes).unwrap();
-        assert_eq!((hot.profile.groups.as_slice(), hot.entries[0].version), (["g".to_owned()].as_slice(), 3));
-        assert_eq!(hot.entered["cart"], Timestamp::from_secs(5));
-        let again = hot.encode().unwrap();
-        assert_eq!(again[0], STATE_V2);
-        assert_eq!(Hot::decode(&again).unwrap().entries, hot.entries);
+    fn a_profile_is_read_as_it_was_written_and_a_foreign_version_is_named() {
+        let mut hot =
+            Hot { profile: Profile { groups: vec!["g".into()], ..Profile::default() }, ..Hot::default() };
+        hot.entered.insert("cart".into(), Timestamp::from_secs(5));
+        let mut bytes = hot.encode().unwrap();
+        let again = Hot::decode(&bytes).unwrap();
+        assert_eq!((again.profile.groups, again.entered), (hot.profile.groups, hot.entered));
+        bytes[0] = STATE_VERSION + 1;
+        let error = Hot::decode(&bytes).unwrap_err().to_string();
+        assert!(error.contains("version"), "{error}");
     }
 }

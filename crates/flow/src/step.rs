@@ -305,6 +305,7 @@ impl<'a> Step<'a> {
                 profile: id,
             });
         }
+        let is_known_by_more = !resolution.add.is_empty();
         let mut seen = resolution.add;
         let owned = |identifier: &&profile::Identifier| {
             self.index.get(&(workspace, identifier.kind, identifier.value.clone())) == Some(&id)
@@ -312,6 +313,9 @@ impl<'a> Step<'a> {
         seen.extend(identifiers.iter().filter(owned).cloned());
         if let Some(working) = self.profiles.get_mut(&key) {
             working.hot.profile.see(&seen, event);
+            if is_known_by_more {
+                working.hot.segments.attributes_changed();
+            }
             working.hot.profile.decide(resolution.decisions);
         }
         key

@@ -34,7 +34,8 @@ pub struct ScanRow<'a> {
 }
 
 impl Lake {
-    /// Passes every event of a workspace with one of `names` (all when empty) up to a position to `each`, in no
+    /// Passes every event of a workspace with one of `names` (all when empty; `Email *` is all
+    /// names that begin so) up to a position to `each`, in no
     /// particular order. Blocking.
     ///
     /// # Errors
@@ -50,7 +51,10 @@ impl Lake {
         let (manifest, buffered) = self.snapshot();
         let aliases = self.aliases();
         let canonical = |id: i64| follow(&aliases, id).unwrap_or(id);
-        let wanted = |name: &str| names.is_empty() || names.iter().any(|known| known == name);
+        let covers = |known: &str, name: &str| {
+            known == name || known.strip_suffix('*').is_some_and(|beginning| name.starts_with(beginning))
+        };
+        let wanted = |name: &str| names.is_empty() || names.iter().any(|known| covers(known, name));
         for file in manifest.files.iter().filter(|file| file.workspace == workspace) {
             if !file.names.iter().any(|name| wanted(name)) {
                 continue;

@@ -66,7 +66,7 @@ impl Decision {
 }
 
 /// What a profile said of one topic or category.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
     /// Given, or withdrawn.
     pub given: bool,
@@ -74,6 +74,8 @@ pub struct Consent {
     pub updated_at: Timestamp,
     /// It is a category of `context.consent`: a statement that leaves it out withdraws it.
     pub is_category: bool,
+    /// How it was said: the `source` of the event or of `context.consent`.
+    pub by: Option<String>,
 }
 
 /// The state of one profile.
@@ -100,12 +102,21 @@ pub struct Profile {
 /// What a fold asks of the caller besides keeping the profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folded {
-    /// An attribute changed.
+    /// An attribute changed, or consent was spoken of.
     pub attributes_changed: bool,
     /// Which.
     pub changed: Vec<String>,
     /// Consent given or withdrawn: topic or category, and yes or no.
     pub consents: Vec<(String, bool)>,
+}
+
+/// How consent was said, as an object's `source` tells.
+fn source(object: Option<&Value>) -> Option<String> {
+    object?.get("source").and_then(short)
+}
+
+fn short(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| text.len() <= limit::IDENTIFIER_BYTES_MAX).map(str::to_owned)
 }
 
 impl Profile {
@@ -190,7 +201,8 @@ impl Profile {
             }
             _ => {}
         }
-        self.consents_of(event, &mut folded.consents);
+        // Conditions ask for consent as they ask for attributes.
+        folded.attributes_changed |= self.consents_of(event, &mut folded.consents);
         folded
     }
 
@@ -206,27 +218,39 @@ impl Profile {
     }
 
     /// Notes consent in an event: `context.consent.categoryPreferences`, `Subscribed`, `Unsubscribed`.
-    fn consents_of(&mut self, event: &Event, news: &mut Vec<(String, bool)>) {
+    /// True when it spoke of any.
+    fn consents_of(&mut self, event: &Event, news: &mut Vec<(String, bool)>) -> bool {
         let at = event.timestamp;
+        let mut stated = false;
         if event.context.contains("\"categoryPreferences\"") {
             let context = object(&event.context);
             let preferences = context.get("consent").and_then(|consent| consent.get("categoryPreferences"));
             if let Some(preferences) = preferences.and_then(Value::as_object) {
-                self.state_categories(preferences, at, news);
+                let by = source(context.get("consent"));
+                self.state_categories(preferences, at, by.as_ref(), news);
+                stated = true;
             }
         }
         let given = match event.name.as_str() {
             "Subscribed" => true,
             "Unsubscribed" => false,
-            _ => return,
+            _ => return stated,
         };
         let properties = object(&event.properties);
         let topic = properties.get("topic").and_then(Value::as_str).unwrap_or("marketing");
-        self.consent(topic, Consent { given, updated_at: at, is_category: false }, news);
+        let by = properties.get("source").and_then(short);
+        self.consent(topic, Consent { given, updated_at: at, is_category: false, by }, news);
+        true
     }
 
     /// A statement is whole: a category that is missing from it is refused.
-    fn state_categories(&mut self, preferences: &Map, at: Timestamp, news: &mut Vec<(String, bool)>) {
+    fn state_categories(
+        &mut self,
+        preferences: &Map,
+        at: Timestamp,
+        by: Option<&String>,
+        news: &mut Vec<(String, bool)>,
+    ) {
         let latest = self.categories_stated_at.map_or(at, |stated| stated.max(at));
         self.categories_stated_at = Some(latest);
         let known = self.consents.iter().filter(|(_, consent)| consent.is_category).map(|(name, _)| name);
@@ -236,10 +260,11 @@ impl Profile {
             let given =
                 value.as_bool().unwrap_or(false) && (at == latest || self.consents.contains_key(category));
             let updated_at = if self.consents.contains_key(category) { at } else { latest };
-            self.consent(category, Consent { given, updated_at, is_category: true }, news);
+            self.consent(category, Consent { given, updated_at, is_category: true, by: by.cloned() }, news);
         }
         for category in missing {
-            self.consent(&category, Consent { given: false, updated_at: at, is_category: true }, news);
+            let said = Consent { given: false, updated_at: at, is_category: true, by: by.cloned() };
+            self.consent(&category, said, news);
         }
     }
 
@@ -247,6 +272,7 @@ impl Profile {
     ///
     /// News is what changed, and every later withdrawal: the store may have heard otherwise in between.
     fn consent(&mut self, topic: &str, said: Consent, news: &mut Vec<(String, bool)>) {
+        let given = said.given;
         let full = self.consents.len() >= CONSENTS_MAX || topic.len() > limit::IDENTIFIER_BYTES_MAX;
         let is_news = match self.consents.get_mut(topic) {
             Some(known) => {
@@ -268,7 +294,7 @@ impl Profile {
             }
         };
         if is_news {
-            news.push((topic.to_owned(), said.given));
+            news.push((topic.to_owned(), given));
         }
     }
 
@@ -419,5 +445,16 @@ impl expr::Attributes for Profile {
 
     fn subscribed(&self, topic: &str) -> bool {
         self.consents.get(topic).is_some_and(|consent| consent.given)
+    }
+
+    fn consent(&self, about: &str) -> Option<expr::Consented> {
+        let known = self.consents.get(about)?;
+        Some(expr::Consented { given: known.given, at: Some(known.updated_at), by: known.by.clone() })
+    }
+
+    /// The identifier seen first: it stays when others are added, and one of two stays when profiles are merged.
+    fn seed(&self) -> Option<Cow<'_, str>> {
+        let first = self.identifiers.iter().min_by_key(|k| (k.first_seen_at, k.kind, &k.value))?;
+        Some(Cow::Borrowed(&first.value))
     }
 }

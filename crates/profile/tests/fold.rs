@@ -89,6 +89,20 @@ fn a_category_missing_from_a_statement_is_refused() {
 }
 
 #[test]
+fn consent_is_asked_for_again_after_each_word_and_says_when_and_how() {
+    let mut profile = Profile::default();
+    let said = json!({"topic": "news", "source": "form"});
+    assert!(profile.fold(&event(Call::Track, "Subscribed", &said, &json!({}), 3)).attributes_changed);
+    let consent = Attributes::consent(&profile, "news").unwrap();
+    assert_eq!((consent.given, consent.by.as_deref()), (true, Some("form")));
+    let context = json!({"consent": {"source": "checkout", "categoryPreferences": {"ads": false}}});
+    assert!(profile.fold(&event(Call::Track, "x", &json!({}), &context, 4)).attributes_changed);
+    let consent = Attributes::consent(&profile, "ads").unwrap();
+    assert_eq!((consent.given, consent.by.as_deref()), (false, Some("checkout")));
+    assert!(Attributes::consent(&profile, "sms").is_none());
+}
+
+#[test]
 fn an_opt_out_is_passed_on_even_when_it_is_no_change() {
     let mut profile = Profile::default();
     let out = |at| event(Call::Track, "Unsubscribed", &json!({}), &json!({}), at);

@@ -3,13 +3,14 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use expr::{Attributes, Condition, Test, Unit, When, Window};
+use expr::{Attributes, Condition, Span, Test, Unit, When, Window};
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Explanation, Node, Outcome};
-use crate::feature::{Feature, FeatureIds, FeatureInfo};
-use crate::state::{Member, State};
+use crate::feature::{BY_PEOPLE, Feature, FeatureIds, FeatureInfo, is_final};
+use crate::listeners::Listeners;
+use crate::state::{Member, Series, State};
 use crate::{Error, score};
 
 /// A named condition.
@@ -28,7 +29,7 @@ pub struct Definition {
 /// An event as the engine sees it; its properties are parsed only when a listener needs them.
 #[derive(Debug)]
 pub struct EventView<'a> {
-    name: &'a str,
+    pub(crate) name: &'a str,
     timestamp: Timestamp,
     properties: &'a str,
     parsed: OnceCell<Value>,
@@ -45,7 +46,7 @@ impl<'a> EventView<'a> {
         EventView::new(&event.name, event.timestamp, &event.properties)
     }
 
-    fn properties(&self) -> &Value {
+    pub(crate) fn properties(&self) -> &Value {
         self.parsed.get_or_init(|| serde_json::from_str(self.properties).unwrap_or(Value::Null))
     }
 }
@@ -98,15 +99,17 @@ pub(crate) struct Compiled {
     pub id: u32,
     pub root: Node,
     attributes: bool,
+    /// It has sequences that may be complete for ever.
+    finishes: bool,
 }
 
 /// All definitions of a workspace, compiled together. Immutable; shared by all profiles.
 #[derive(Debug, Default)]
 pub struct Engine {
     version: u64,
-    features: Vec<Feature>,
+    pub(crate) features: Vec<Feature>,
     places: HashMap<u32, usize>,
-    listeners: HashMap<String, Vec<(usize, usize)>>,
+    listeners: Listeners,
     pub(crate) conditions: Vec<Compiled>,
     keys: HashMap<String, usize>,
     by_feature: HashMap<u32, Vec<usize>>,
@@ -124,13 +127,13 @@ impl Engine {
         let order = order(definitions)?;
         let mut engine = Engine::default();
         let mut numbers = ids.clone();
-        let mut segment_ids: HashMap<&str, u32> = HashMap::new();
+        let mut segment_ids: HashMap<&str, (u32, &str)> = HashMap::new();
         for place in order {
             let definition = &definitions[place];
             let (id, _) = numbers.number(&format!("condition {}", definition.key));
             let root = engine.compile(definition, &definition.condition, &mut numbers, &segment_ids)?;
-            segment_ids.insert(&definition.key, id);
-            segment_ids.entry(&definition.name).or_insert(id);
+            segment_ids.insert(&definition.key, (id, &definition.key));
+            segment_ids.entry(&definition.name).or_insert((id, &definition.key));
             let at = engine.conditions.len();
             if definition.watched {
                 for feature in root.features() {
@@ -142,8 +145,16 @@ impl Engine {
             }
             engine.keys.insert(definition.key.clone(), at);
             engine.by_id.insert(id, at);
-            let attributes = definition.condition.leaves().into_iter().any(depends_on_attributes);
-            engine.conditions.push(Compiled { definition: definition.clone(), id, root, attributes });
+            let leaves = definition.condition.leaves();
+            let attributes = leaves.iter().any(|leaf| depends_on_attributes(leaf));
+            let finishes = leaves.iter().any(|leaf| is_final(leaf));
+            engine.conditions.push(Compiled {
+                definition: definition.clone(),
+                id,
+                root,
+                attributes,
+                finishes,
+            });
         }
         let conditions: BTreeSet<u32> = engine.conditions.iter().map(|each| each.id).collect();
         numbers.keep(|id| conditions.contains(&id) || engine.places.contains_key(&id));
@@ -157,7 +168,7 @@ impl Engine {
         definition: &Definition,
         condition: &Condition,
         ids: &mut FeatureIds,
-        segments: &HashMap<&str, u32>,
+        segments: &HashMap<&str, (u32, &str)>,
     ) -> Result<Node, Error> {
         let mut all = |parts: &[Condition]| {
             parts
@@ -173,10 +184,22 @@ impl Engine {
             }
             leaf => {
                 let unfit = || Error::Count { key: definition.key.clone() };
-                let features = Feature::of(leaf).ok_or_else(unfit)?;
-                let features = features.into_iter().map(|feature| self.intern(feature, ids)).collect();
+                let features = match leaf {
+                    Condition::Passed { passage, segment, window } => {
+                        let key = segments.get(segment.as_str()).map_or(segment.as_str(), |(_, key)| *key);
+                        Feature::passed(*passage, key, window).into_iter().collect()
+                    }
+                    leaf => Feature::of(leaf).ok_or_else(unfit)?,
+                };
+                let features: Vec<u32> =
+                    features.into_iter().map(|feature| self.intern(feature, ids)).collect();
+                if let (true, Some((mark, steps))) = (is_final(leaf), features.split_first()) {
+                    for step in steps {
+                        self.features[self.places[step]].mark = Some(*mark);
+                    }
+                }
                 let segment = match leaf {
-                    Condition::InSegment { segment } => segments.get(segment.as_str()).copied(),
+                    Condition::InSegment { segment } => segments.get(segment.as_str()).map(|(id, _)| *id),
                     _ => None,
                 };
                 Ok(Node::Leaf { condition: Box::new(leaf.clone()), features, segment })
@@ -192,7 +215,7 @@ impl Engine {
         if let std::collections::hash_map::Entry::Vacant(place) = self.places.entry(id) {
             place.insert(self.features.len());
             for (number, listener) in feature.listeners.iter().enumerate() {
-                self.listeners.entry(listener.name.clone()).or_default().push((self.features.len(), number));
+                self.listeners.add(listener, (self.features.len(), number));
             }
             feature.id = id;
             self.features.push(feature);
@@ -240,7 +263,7 @@ impl Engine {
 
     /// Whether any feature listens to events of this name.
     pub fn listens_to(&self, event: &str) -> bool {
-        self.listeners.contains_key(event)
+        self.listeners.hear(event)
     }
 
     /// The keys of all segments that settling keeps, in the order of their references.
@@ -281,15 +304,15 @@ impl Engine {
         now: Timestamp,
         chosen: impl Fn(u32) -> bool,
     ) -> bool {
-        let Some(listeners) = self.listeners.get(event.name) else { return false };
         let mut touched = false;
-        for (place, number) in listeners {
-            let feature = &self.features[*place];
-            let listener = &feature.listeners[*number];
-            if !chosen(feature.id) {
+        for (place, number) in self.listeners.of(event) {
+            let feature = &self.features[place];
+            let listener = &feature.listeners[number];
+            let complete = feature.mark.is_some_and(|mark| state.features.contains_key(&mark));
+            if complete || !chosen(feature.id) {
                 continue;
             }
-            if listener.people_only && !by_a_person(event.properties()) {
+            if listener.people_only && BY_PEOPLE.contains(&event.name) && !by_a_person(event.properties()) {
                 continue;
             }
             if listener.filter.as_ref().is_some_and(|filter| !filter.matches(event.properties())) {
@@ -351,6 +374,14 @@ impl Engine {
                 continue;
             }
             let Outcome { holds, changes_at } = each.root.evaluate(state, attributes, now);
+            if each.finishes {
+                for complete in each.root.complete(state, attributes, now) {
+                    for step in &complete[1..] {
+                        state.features.remove(step);
+                    }
+                    state.features.insert(complete[0], Series::mark());
+                }
+            }
             match changes_at {
                 Some(due) => state.due.insert(each.id, due.micros()),
                 None => state.due.remove(&each.id),
@@ -374,6 +405,11 @@ impl Engine {
         let touched: Vec<u32> =
             if all { state.features.keys().copied().collect() } else { changed.into_iter().collect() };
         for id in touched {
+            let mark = self.places.get(&id).and_then(|place| self.features[*place].mark);
+            if mark.is_some_and(|mark| state.features.contains_key(&mark)) {
+                state.features.remove(&id);
+                continue;
+            }
             let (Some(place), Some(series)) = (self.places.get(&id), state.features.get_mut(&id)) else {
                 continue;
             };
@@ -455,19 +491,33 @@ fn by_a_person(properties: &Value) -> bool {
 fn depends_on_attributes(leaf: &Condition) -> bool {
     let local = |when: &When| matches!(when, When::Date(_));
     let calendar = |unit: Unit| matches!(unit, Unit::Months | Unit::Years);
+    let moves = |span: &Span| calendar(span.unit);
     let zoned = |window: &Option<Window>| match window {
         Some(Window::Today) => true,
-        Some(Window::InLast { span }) => calendar(span.unit),
+        Some(Window::InLast { span } | Window::BeforeLast { span }) => moves(span),
+        Some(Window::Ago { from, to }) => moves(from) || moves(to),
         Some(Window::Since { when } | Window::Before { when }) => local(when),
         Some(Window::Between { from, to }) => local(from) || local(to),
         None => false,
     };
     match leaf {
         Condition::Attribute { path, test } => path.dotted() != score::NAME || matches!(test, Test::Missing),
-        Condition::Consents { .. } | Condition::Subscribed { .. } | Condition::Periods { .. } => true,
+        Condition::Consent { .. }
+        | Condition::Held { .. }
+        | Condition::Elements { .. }
+        | Condition::Random { .. }
+        | Condition::Periods { .. } => true,
         Condition::Did { window, .. }
         | Condition::Count { window, .. }
+        | Condition::Passed { window, .. }
         | Condition::Aggregate { window, .. } => zoned(window),
+        Condition::FirstTime { window, .. } => zoned(&Some(window.clone())),
+        Condition::Sequence { then, whole, window, .. } => {
+            zoned(window) || then.iter().filter_map(|step| step.within.as_ref()).chain(whole).any(moves)
+        }
+        Condition::Stopped { quiet, before, .. } => moves(quiet) || moves(before),
+        Condition::Resumed { window, pause, .. } => zoned(window) || moves(pause),
+        Condition::Regularly { last, .. } => moves(last),
         Condition::Since { span, .. } => calendar(span.unit),
         _ => false,
     }

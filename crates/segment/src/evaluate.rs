@@ -1,14 +1,17 @@
 //! Whether conditions hold at an instant, when that can change, and why.
 
 use expr::{
-    Aggregate, Attributes, Comparison, Condition, Op, Test, Window, bucket, next_midnight, test_value,
+    Aggregate, Attributes, Comparison, Condition, Consented, Op, Passage, Says, Test, Window, bucket,
+    test_value,
 };
 use jiff::tz::TimeZone;
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::score;
+use crate::sequence::Pattern;
 use crate::state::{Entry, Series, State, millionths};
+use crate::view::{View, counts, earlier};
+use crate::{lifecycle, score, sequence};
 
 /// Whether it holds, and the next instant at which that can change without an event; never later than the true one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +121,27 @@ impl Node {
         }
     }
 
+    /// The features of sequences that are complete for ever: the mark, then the steps.
+    pub(crate) fn complete(
+        &self,
+        state: &State,
+        attributes: &dyn Attributes,
+        now: Timestamp,
+    ) -> Vec<Vec<u32>> {
+        let mut out = Vec::new();
+        for each in self.leaves() {
+            let Node::Leaf { condition, features, segment } = each else { continue };
+            let open = |id: &u32| !state.features.contains_key(id);
+            if crate::feature::is_final(condition)
+                && features.first().is_some_and(open)
+                && leaf(condition, features, *segment, state, attributes, now).outcome.holds
+            {
+                out.push(features.clone());
+            }
+        }
+        out
+    }
+
     /// The first instant after now at which the whole has the other answer; gives up after some steps.
     fn turns_at(&self, state: &State, attributes: &dyn Attributes, now: Timestamp) -> Option<Timestamp> {
         let start = self.evaluate(state, attributes, now);
@@ -154,7 +178,11 @@ impl Node {
             Node::Not(part) => group("not", std::slice::from_ref(part), holds),
             Node::Leaf { condition, features, segment } => {
                 let found = leaf(condition, features, *segment, state, attributes, now);
-                let name = condition.events().first().map(|event| event.name.clone()).unwrap_or_default();
+                let name = match &**condition {
+                    Condition::Passed { passage: Passage::Entered, .. } => "Segment Entered".to_owned(),
+                    Condition::Passed { .. } => "Segment Exited".to_owned(),
+                    other => other.events().first().map(|event| event.name.clone()).unwrap_or_default(),
+                };
                 let evidence =
                     |entry: &Entry| Evidence { name: name.clone(), at: Timestamp::from_micros(entry.at) };
                 Explanation {
@@ -172,10 +200,6 @@ impl Node {
             }
         }
     }
-}
-
-fn earlier(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {
-    left.into_iter().chain(right).min()
 }
 
 const EMPTY: &Series = &Series { entries: Vec::new(), folded: None };
@@ -206,8 +230,7 @@ fn leaf<'a>(
             Found { outcome, value: value.map(|value| value.into_owned()), events: &[] }
         }
         Condition::Did { window, .. } => {
-            let at_least_one = Test::Compare { op: Op::GreaterOrEqual, value: expr::Literal::Number(1.0) };
-            let mut found = count(series(0), window, &at_least_one, zone, now);
+            let mut found = count(series(0), window, &at_least_one(), zone, now);
             found.value = None;
             found
         }
@@ -275,74 +298,105 @@ fn leaf<'a>(
             let member = segment.and_then(|id| state.members.get(&id));
             still(member.is_some_and(|member| member.held), None)
         }
-        Condition::Consents { purpose } => still(attributes.consents(purpose), None),
-        Condition::Subscribed { topic } => still(attributes.subscribed(topic), None),
+        Condition::Passed { window, .. } => {
+            let mut found = count(series(0), window, &at_least_one(), zone, now);
+            found.value = None;
+            found
+        }
+        Condition::Sequence { then, whole, same, window, .. } => {
+            let marked = usize::from(crate::feature::is_final(condition));
+            if marked == 1 && series(0).folded.is_some() {
+                return still(true, None);
+            }
+            let all: Vec<&Series> = (marked..features.len()).map(series).collect();
+            let chain = sequence::follow(
+                &all,
+                &Pattern { then, whole: *whole, same: same.is_some() },
+                window,
+                zone,
+                now,
+            );
+            let view = View::of(series(marked), &None, zone, now);
+            answer((chain.holds, chain.changes_at), None, view.inside)
+        }
+        Condition::FirstTime { window, .. } => {
+            let view = View::of(series(0), &None, zone, now);
+            let Some(first) = view.occasion(expr::Which::First) else {
+                return answer((false, view.enters_at()), None, &[]);
+            };
+            let at = Timestamp::from_micros(first[0].at);
+            answer(counts(&Some(window.clone()), at, zone, now), Some(at.to_string().into()), first)
+        }
+        Condition::Stopped { quiet, times, before, .. } => {
+            let series = series(0);
+            answer(lifecycle::stopped(series, *quiet, *times, *before, zone, now), None, &series.entries)
+        }
+        Condition::Resumed { window, pause, .. } => {
+            let (all, first) = (series(0), series(1));
+            answer(lifecycle::resumed(all, first, window, *pause, zone, now), None, &all.entries)
+        }
+        Condition::Regularly { times, periods, last, .. } => {
+            let series = series(0);
+            let (holds, at, many) = lifecycle::regularly(series, *times, *periods, *last, zone, now);
+            answer((holds, at), Some(many.into()), &series.entries)
+        }
+        Condition::Held { path, test, span } => {
+            let value = attributes.get(&path.dotted());
+            let passes = test_value(test, value.as_deref(), now, zone).holds;
+            let (held, changes_at) = lifecycle::held(series(0), *span, zone, now);
+            answer((passes && held, changes_at), value.map(|value| value.into_owned()), &[])
+        }
+        Condition::Elements { quantifier, path, filter } => {
+            let value = attributes.get(&path.dotted());
+            still(expr::elements_pass(*quantifier, value.as_deref(), filter), value.map(|v| v.into_owned()))
+        }
+        Condition::Consent { says, about, by, window } => {
+            let (holds, changes_at) = consented(*says, about, by, window, attributes, now);
+            answer((holds, changes_at), None, &[])
+        }
+        Condition::Random { from, to, name } => {
+            let place = attributes.seed().map(|seed| expr::draw(name, &seed));
+            still(place.is_some_and(|place| *from <= place && place < *to), place.map(Value::from))
+        }
+        Condition::Everyone => still(true, None),
         Condition::And { .. } | Condition::Or { .. } | Condition::Not { .. } => still(false, None),
     }
 }
 
-/// The events of a series as a window sees them now. Events lie in order of time and leave in that order.
-struct View<'a, 'w> {
-    series: &'a Series,
-    inside: &'a [Entry],
-    /// Events that have not happened yet.
-    ahead: &'a [Entry],
-    window: &'w Option<Window>,
-    zone: &'w TimeZone,
+fn at_least_one() -> Test {
+    Test::Compare { op: Op::GreaterOrEqual, value: expr::Literal::Number(1.0) }
+}
+
+fn answer<'a>(
+    (holds, changes_at): (bool, Option<Timestamp>),
+    value: Option<Value>,
+    events: &'a [Entry],
+) -> Found<'a> {
+    Found { outcome: Outcome { holds, changes_at }, value, events }
+}
+
+fn consented(
+    says: Says,
+    about: &str,
+    by: &Option<String>,
+    window: &Option<Window>,
+    attributes: &dyn Attributes,
     now: Timestamp,
-}
-
-impl<'a, 'w> View<'a, 'w> {
-    fn of(
-        series: &'a Series,
-        window: &'w Option<Window>,
-        zone: &'w TimeZone,
-        now: Timestamp,
-    ) -> View<'a, 'w> {
-        let entries = &series.entries[..];
-        let passed = entries.partition_point(|entry| entry.at <= now.micros());
-        let before = |edge: Timestamp| entries.partition_point(|entry| entry.at < edge.micros());
-        let (from, to) = match window {
-            None => (0, passed),
-            Some(window @ (Window::InLast { .. } | Window::Today)) => {
-                let left = |entry: &Entry| leaves_at(window, entry, zone).is_some_and(|at| at <= now);
-                (entries[..passed].partition_point(left), passed)
-            }
-            Some(Window::Since { when }) => (before(when.start(zone)), passed),
-            Some(Window::Before { when }) => (0, before(when.start(zone)).min(passed)),
-            Some(Window::Between { from, to }) => {
-                (before(from.start(zone)), before(to.end(zone)).min(passed))
-            }
-        };
-        let inside = if from < to { &entries[from..to] } else { &[] };
-        View { series, inside, ahead: &entries[passed..], window, zone, now }
+) -> (bool, Option<Timestamp>) {
+    let yes = matches!(says, Says::Consents | Says::Subscribed);
+    if by.is_none() && window.is_none() && yes {
+        let holds =
+            if says == Says::Consents { attributes.consents(about) } else { attributes.subscribed(about) };
+        return (holds, None);
     }
-
-    /// When an event happens that lies ahead, or when so many more than `keep` events have left.
-    fn changes_at(&self, skip: usize) -> Option<Timestamp> {
-        let ahead = self.ahead.first().map(|entry| Timestamp::from_micros(entry.at));
-        earlier(ahead, self.leaves_at(skip))
+    let Some(Consented { given, at, by: how }) = attributes.consent(about) else { return (false, None) };
+    if given != yes || by.as_ref().is_some_and(|by| how.as_ref() != Some(by)) {
+        return (false, None);
     }
-
-    fn leaves_at(&self, place: usize) -> Option<Timestamp> {
-        let entry = self.inside.get(place)?;
-        leaves_at(self.window.as_ref()?, entry, self.zone).filter(|at| *at > self.now)
-    }
-
-    fn occasion(&self, which: expr::Which) -> Option<&'a [Entry]> {
-        match which {
-            expr::Which::First => self.inside.get(..1),
-            expr::Which::Last => self.inside.len().checked_sub(1).and_then(|last| self.inside.get(last..)),
-        }
-    }
-}
-
-fn leaves_at(window: &Window, entry: &Entry, zone: &TimeZone) -> Option<Timestamp> {
-    let at = Timestamp::from_micros(entry.at);
-    match window {
-        Window::InLast { span } => Some(span.after(at, zone)).filter(|end| *end != Timestamp::MAX),
-        Window::Today => Some(next_midnight(at, zone)),
-        _ => None,
+    match (window, at) {
+        (None, _) => (true, None),
+        (Some(_), None) => (false, None),
+        (window, Some(at)) => counts(window, at, &attributes.zone(), now),
     }
 }
 
@@ -360,8 +414,7 @@ fn count<'a>(
     let holds = holds_at(many);
     // Every event that leaves makes the number smaller by one: find the first that turns the answer.
     let turn = (0..view.inside.len()).find(|gone| holds_at(many - *gone as u64 - 1) != holds);
-    let ahead = view.ahead.first().map(|entry| Timestamp::from_micros(entry.at));
-    let changes_at = earlier(ahead, turn.and_then(|gone| view.leaves_at(gone)));
+    let changes_at = earlier(view.enters_at(), turn.and_then(|gone| view.leaves_at(gone)));
     Found { outcome: Outcome { holds, changes_at }, value: Some(Value::from(many)), events: view.inside }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use expr::{Aggregate, Condition, EventPattern, Filter, Literal, Path, Test, When, Which, Window};
+use expr::{
+    Aggregate, Condition, EventPattern, Filter, Literal, Passage, Path, Span, Test, When, Which, Window,
+};
 use jiff::tz::TimeZone;
 use model::time::DAY;
 use model::{Timestamp, Value};
@@ -54,8 +56,8 @@ pub struct FeatureInfo {
 pub(crate) enum Keep {
     /// The latest so many.
     Latest(usize),
-    /// The earliest.
-    First,
+    /// The earliest so many.
+    Earliest(usize),
     /// All within the window.
     All,
     /// The earliest and latest of every quarter of an hour within the window.
@@ -66,6 +68,8 @@ pub(crate) enum Keep {
     Tally,
     /// The decayed points.
     Score,
+    /// Whether a value passed its test, as far back as its span.
+    Held(Span),
 }
 
 /// What a property must be for its event to be kept.
@@ -74,6 +78,11 @@ pub(crate) enum Kind {
     Number,
     Scalar,
 }
+
+/// Events that machines cause too; those by people count unless a filter speaks of the actor.
+pub(crate) const BY_PEOPLE: [&str; 2] = ["Email Opened", "Email Link Clicked"];
+/// The call that sets attributes.
+const IDENTIFY: &str = "identify";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Listener {
@@ -92,6 +101,12 @@ pub(crate) struct Feature {
     pub property: Option<(Path, Kind)>,
     pub keep: Keep,
     pub window: Option<Window>,
+    /// How long events are kept beyond the window.
+    pub beyond: Option<Span>,
+    /// What the property must pass, for a value that is held.
+    pub test: Option<Test>,
+    /// The feature whose presence says that nothing more needs to be kept here.
+    pub mark: Option<u32>,
 }
 
 impl Feature {
@@ -103,6 +118,7 @@ impl Feature {
     ) -> Feature {
         let kept = match &keep {
             Keep::Latest(many) => format!("latest {many}"),
+            Keep::Earliest(many) => format!("earliest {many}"),
             keep => format!("{keep:?}").to_lowercase(),
         };
         let property_text = property
@@ -113,7 +129,7 @@ impl Feature {
         let listener = Listener {
             name: event.name.clone(),
             filter: event.filter.clone(),
-            people_only: !mention && ["Email Opened", "Email Link Clicked"].contains(&event.name.as_str()),
+            people_only: !mention,
             weight: 0.0,
         };
         Feature {
@@ -123,7 +139,35 @@ impl Feature {
             property,
             keep,
             window,
+            beyond: None,
+            test: None,
+            mark: None,
         }
+    }
+
+    /// Keeps events for longer than the window.
+    fn beyond(mut self, span: Span) -> Feature {
+        self.text += &format!(" and {span} before");
+        self.beyond = Some(span);
+        self
+    }
+
+    /// Entries into or exits from the segment with this key.
+    pub(crate) fn passed(passage: Passage, key: &str, window: &Option<Window>) -> Option<Feature> {
+        let path = Path::new(vec!["segment".to_owned()])?;
+        let test = Test::Compare { op: expr::Op::Equal, value: Literal::Text(key.to_owned()) };
+        let name = if passage == Passage::Entered { "Segment Entered" } else { "Segment Exited" };
+        let event = EventPattern { name: name.to_owned(), filter: Some(Filter::Property { path, test }) };
+        Some(Feature::new(&event, window.clone(), counted(window, 1), None))
+    }
+
+    fn held(path: &Path, test: &Test, span: Span) -> Feature {
+        let event = EventPattern { name: IDENTIFY.to_owned(), filter: None };
+        let property = Some((path.clone(), Kind::Scalar));
+        let mut feature = Feature::new(&event, None, Keep::Held(span), property);
+        feature.text = format!("held {path} {test} for {span}");
+        feature.test = Some(test.clone());
+        feature
     }
 
     fn score() -> Feature {
@@ -140,13 +184,16 @@ impl Feature {
             property: None,
             keep: Keep::Score,
             window: None,
+            beyond: None,
+            test: None,
+            mark: None,
         }
     }
 
     /// The features a leaf needs, in the order in which its evaluation asks for them.
     pub(crate) fn of(leaf: &Condition) -> Option<Vec<Feature>> {
         let occasion = |which: Which, event: &EventPattern| {
-            let keep = if which == Which::Last { Keep::Latest(1) } else { Keep::First };
+            let keep = if which == Which::Last { Keep::Latest(1) } else { Keep::Earliest(1) };
             Feature::new(event, None, keep, None)
         };
         Some(match leaf {
@@ -168,11 +215,13 @@ impl Feature {
                         (Kind::Number, Keep::Total)
                     }
                     Aggregate::Distinct | Aggregate::Top => (Kind::Scalar, Keep::Tally),
-                    Aggregate::First => (Kind::Scalar, Keep::First),
+                    Aggregate::First => (Kind::Scalar, Keep::Earliest(1)),
                     Aggregate::Last => (Kind::Scalar, Keep::Latest(1)),
                 };
                 let keep = match (window, function) {
                     (None, _) => unbounded,
+                    (Some(Window::BeforeLast { .. }), Aggregate::First) => Keep::Earliest(1),
+                    (Some(Window::BeforeLast { .. }), _) => Keep::All,
                     (window, Aggregate::Last) => counted(window, 1),
                     _ => Keep::All,
                 };
@@ -193,6 +242,38 @@ impl Feature {
                 vec![occasion(left.which, &left.event), occasion(right.which, &right.event)]
             }
             Condition::Attribute { path, .. } if path.dotted() == score::NAME => vec![Feature::score()],
+            Condition::Sequence { first, then, same, window, .. } => {
+                let reach = match window {
+                    Some(Window::Ago { from, .. }) => Some(Window::InLast { span: *from }),
+                    Some(Window::InLast { .. } | Window::Today | Window::Since { .. }) => window.clone(),
+                    _ => None,
+                };
+                let property = same.as_ref().map(|path| (path.clone(), Kind::Scalar));
+                let patterns = std::iter::once(first).chain(then.iter().map(|step| &step.event));
+                let steps =
+                    patterns.map(|event| Feature::new(event, reach.clone(), Keep::All, property.clone()));
+                if is_final(leaf) { with_mark(leaf, steps) } else { steps.collect() }
+            }
+            Condition::FirstTime { event, .. } => vec![occasion(Which::First, event)],
+            Condition::Stopped { event, quiet, times, before } => {
+                let window = Some(Window::InLast { span: *quiet });
+                vec![Feature::new(event, window, Keep::Latest(*times as usize), None).beyond(*before)]
+            }
+            Condition::Resumed { event, window, pause } => {
+                let reach = match window {
+                    Some(Window::Ago { from, .. }) => Some(Window::InLast { span: *from }),
+                    Some(Window::InLast { .. } | Window::Today) => window.clone(),
+                    _ => None,
+                };
+                let within = reach.is_some();
+                let all = Feature::new(event, reach, Keep::All, None);
+                let all = if within { all.beyond(*pause) } else { all };
+                vec![all, occasion(Which::First, event)]
+            }
+            Condition::Regularly { event, last, .. } => {
+                vec![Feature::new(event, Some(Window::InLast { span: *last }), Keep::All, None)]
+            }
+            Condition::Held { path, test, span } => vec![Feature::held(path, test, *span)],
             _ => Vec::new(),
         })
     }
@@ -208,6 +289,10 @@ impl Feature {
     ) -> bool {
         let value = match &self.property {
             None => Val::None,
+            Some((path, _)) if self.test.is_some() => match self.stated(path, properties) {
+                Some(passes) => Val::Bool(passes),
+                None => return false,
+            },
             Some((path, kind)) => match (expr::lookup(properties, path), kind) {
                 (Some(Value::Number(number)), _) => match number.as_f64().filter(|number| number.is_finite())
                 {
@@ -228,13 +313,31 @@ impl Feature {
         true
     }
 
+    /// Whether the attribute of this path that a call states passes; `None` when the call does not speak of it.
+    fn stated(&self, path: &Path, properties: &Value) -> Option<bool> {
+        let value = match properties.get(path.dotted().as_ref()) {
+            Some(value) => Some(value),
+            None => {
+                properties.get(path.names().first()?)?;
+                expr::lookup(properties, path)
+            }
+        };
+        let test = self.test.as_ref()?;
+        Some(expr::test_value(test, value, Timestamp::default(), &TimeZone::UTC).holds)
+    }
+
     /// Whether an event at this instant can never count again.
     fn is_outside(&self, at: Timestamp, now: Timestamp) -> bool {
         let utc = TimeZone::UTC;
+        // Months differ in length: what is kept beyond a window has some days more.
+        let gone = |end: Timestamp| match self.beyond {
+            None => end + SLACK <= now,
+            Some(span) => span.after(end, &utc) + 3 * SLACK <= now,
+        };
         match &self.window {
-            None => false,
-            Some(Window::InLast { span }) => span.after(at, &utc) + SLACK <= now,
-            Some(Window::Today) => at + DAY + SLACK <= now,
+            None | Some(Window::BeforeLast { .. }) => false,
+            Some(Window::InLast { span } | Window::Ago { from: span, .. }) => gone(span.after(at, &utc)),
+            Some(Window::Today) => gone(at + DAY),
             Some(Window::Since { when }) => at + SLACK < when.start(&utc),
             Some(Window::Before { when }) => at > when.start(&utc) + SLACK,
             Some(Window::Between { from, to }) => at + SLACK < from.start(&utc) || at > to.end(&utc) + SLACK,
@@ -248,7 +351,22 @@ impl Feature {
             Keep::Latest(many) => {
                 series.entries.drain(..passed.saturating_sub(many));
             }
-            Keep::First => series.entries.truncate(1),
+            Keep::Earliest(many) => series.entries.truncate(many),
+            Keep::Held(span) => {
+                // Before the latest failure nothing matters; of what has passed for longer than the span, one does.
+                let passed = &series.entries[..passed];
+                let failed = passed.iter().rposition(|entry| entry.value == Val::Bool(false)).unwrap_or(0);
+                let old = |entry: &Entry| {
+                    span.after(Timestamp::from_micros(entry.at), &TimeZone::UTC) + SLACK <= now
+                };
+                let first = passed.partition_point(old).saturating_sub(1).max(failed);
+                let keeps_failure = passed.get(failed).is_some_and(|entry| entry.value == Val::Bool(false));
+                let from = if keeps_failure { failed + 1 } else { failed };
+                if first > from {
+                    series.entries.drain(from..first);
+                }
+                series.entries.drain(..failed);
+            }
             Keep::Total | Keep::Tally | Keep::Score => series.fold(passed, &self.keep),
             Keep::Quarters => {
                 let quarter = |entry: &Entry| entry.at.div_euclid(15 * model::time::MINUTE);
@@ -283,10 +401,33 @@ impl Feature {
     }
 }
 
+/// Whether a sequence that holds once holds for ever: nothing is forbidden in it and no window moves.
+pub(crate) fn is_final(leaf: &Condition) -> bool {
+    matches!(leaf, Condition::Sequence { then, window: None, .. } if then.iter().all(|step| !step.not))
+}
+
+/// The steps of a sequence that may come to its end, behind the mark that it has.
+fn with_mark(leaf: &Condition, steps: impl Iterator<Item = Feature>) -> Vec<Feature> {
+    let mark = Feature {
+        id: 0,
+        text: format!("complete {leaf}"),
+        listeners: Vec::new(),
+        property: None,
+        keep: Keep::All,
+        window: None,
+        beyond: None,
+        test: None,
+        mark: None,
+    };
+    let own = steps.map(|step| Feature { text: format!("{} until {leaf}", step.text), ..step });
+    std::iter::once(mark).chain(own).collect()
+}
+
 /// How a count within a window is kept: the latest suffice unless the window ends before the present.
 fn counted(window: &Option<Window>, many: usize) -> Keep {
     match window {
-        Some(Window::Before { .. } | Window::Between { .. }) => Keep::All,
+        Some(Window::Before { .. } | Window::Between { .. } | Window::Ago { .. }) => Keep::All,
+        Some(Window::BeforeLast { .. }) => Keep::Earliest(many),
         _ => Keep::Latest(many),
     }
 }

@@ -2,20 +2,25 @@
 
 use std::collections::HashMap;
 
-use expr::{Attributes, Condition, Path};
+use expr::{Attributes, Condition};
 use model::Timestamp;
 
 use crate::engine::{Definition, Engine, EventView};
 use crate::evaluate::Explanation;
-use crate::feature::FeatureIds;
-use crate::{Error, State, score};
+use crate::feature::{BY_PEOPLE, FeatureIds};
+use crate::{Error, State};
 
 const KEY: &str = "\u{0}preview";
+
+/// Whether a listener's name, perhaps a beginning with `*`, covers an event's name.
+fn covers(listener: &str, name: &str) -> bool {
+    listener == name || listener.strip_suffix('*').is_some_and(|prefix| name.starts_with(prefix))
+}
 
 /// Events that a preview has to be fed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// The event's name.
+    /// The event's name; with a `*` at its end all names that begin so.
     pub event: String,
     /// The properties it reads; none means that the properties are not needed.
     pub properties: Vec<String>,
@@ -79,26 +84,15 @@ impl Preview {
             });
             needs[place].properties.extend(paths);
         };
-        let actor =
-            |event: &str| if event.starts_with("Email ") { vec!["actor".to_owned()] } else { Vec::new() };
-        for compiled in &self.engine.conditions {
-            for leaf in compiled.definition.condition.leaves() {
-                for pattern in leaf.events() {
-                    let dotted = |path: &&Path| path.dotted().into_owned();
-                    let mut paths = actor(&pattern.name);
-                    paths.extend(
-                        pattern.filter.iter().flat_map(|filter| filter.paths()).map(|path| dotted(&path)),
-                    );
-                    if let Condition::Aggregate { property, .. } = leaf {
-                        paths.push(property.dotted().into_owned());
-                    }
-                    add(&pattern.name, paths);
+        for feature in &self.engine.features {
+            for listener in &feature.listeners {
+                let filtered = listener.filter.iter().flat_map(|filter| filter.paths());
+                let read = filtered.chain(feature.property.as_ref().map(|(path, _)| path));
+                let mut paths: Vec<String> = read.map(|path| path.dotted().into_owned()).collect();
+                if listener.people_only && BY_PEOPLE.iter().any(|name| covers(&listener.name, name)) {
+                    paths.push("actor".to_owned());
                 }
-                if matches!(leaf, Condition::Attribute { path, .. } if path.dotted() == score::NAME) {
-                    for (name, _) in score::WEIGHTS {
-                        add(name, actor(name));
-                    }
-                }
+                add(&listener.name, paths);
             }
         }
         for need in &mut needs {

@@ -13,8 +13,12 @@ mod error;
 mod evaluate;
 mod feature;
 mod history;
+mod lifecycle;
+mod listeners;
 pub mod score;
+mod sequence;
 mod state;
+mod view;
 
 pub use engine::{Cause, Change, Definition, Engine, EventView};
 pub use error::Error;

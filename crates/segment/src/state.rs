@@ -173,6 +173,11 @@ impl Folded {
 }
 
 impl Series {
+    /// What says that a sequence is complete.
+    pub(crate) fn mark() -> Series {
+        Series { entries: Vec::new(), folded: Some(Box::default()) }
+    }
+
     pub(crate) fn insert(&mut self, entry: Entry) {
         let place = self.entries.partition_point(|there| *there <= entry);
         self.entries.insert(place, entry);

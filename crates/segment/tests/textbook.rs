@@ -1,43 +1,11 @@
 //! The segments that the field's textbooks name, events in and memberships out.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use model::{Map, Timestamp, Value};
+mod story;
+
+use model::Map;
 use segment::{Cause, Definition, Engine, Error, EventView, FeatureIds, Preview, State};
-
-fn at(text: &str) -> Timestamp {
-    Timestamp::parse(text).unwrap_or_else(|| panic!("{text}"))
-}
-
-fn define(key: &str, text: &str) -> Definition {
-    let condition = expr::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-    Definition { key: key.to_owned(), name: key.to_owned(), condition, watched: true }
-}
-
-/// Plays a story against one condition. Lines: `<instant> <event> [properties]`, `<instant> in` or `<instant> out`,
-/// the last two saying what must be so then, with all timers before fired.
-fn story(condition: &str, attributes: &str, lines: &str) {
-    let engine = Engine::build(&[define("it", condition)], &mut FeatureIds::default()).unwrap();
-    let Value::Object(attributes) = serde_json::from_str::<Value>(attributes).unwrap() else { panic!() };
-    let mut state = State::default();
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (instant, what) = line.split_once(' ').unwrap();
-        let now = at(instant);
-        while let Some(due) = state.due_at().filter(|due| *due <= now) {
-            engine.settle(&mut state, &attributes, due);
-        }
-        if what == "in" || what == "out" {
-            engine.settle(&mut state, &attributes, now);
-            assert_eq!(engine.is_member("it", &state), what == "in", "{condition}\n{line}");
-            continue;
-        }
-        let (name, properties) = match what.find('{') {
-            Some(place) => (what[..place].trim(), &what[place..]),
-            None => (what, "{}"),
-        };
-        engine.apply(&mut state, &EventView::new(name, now, properties), &attributes, now);
-        engine.settle(&mut state, &attributes, now);
-    }
-}
+use story::{at, define, story};
 
 #[test]
 fn high_intent_buyers_added_to_the_cart_and_have_not_checked_out_since() {
@@ -267,4 +235,24 @@ fn hostile_properties_change_nothing_and_a_busy_profile_stays_small() {
         &expr::NoAttributes,
         at("2026-05-02")
     ));
+}
+
+#[test]
+fn a_sequence_that_is_complete_for_ever_keeps_no_events() {
+    let text = r#""Page Viewed" then "Order Completed" within 1 hour"#;
+    let engine = Engine::build(&[define("it", text)], &mut FeatureIds::default()).unwrap();
+    let mut state = State::default();
+    let mut play = |name: &str, number: i64| {
+        let now = at("2026-05-01T10:00:00Z") + number * model::time::MINUTE;
+        engine.apply(&mut state, &EventView::new(name, now, "{}"), &expr::NoAttributes, now);
+        engine.settle(&mut state, &expr::NoAttributes, now);
+        (postcard::to_stdvec(&state).unwrap().len(), engine.is_member("it", &state))
+    };
+    for number in 0..500 {
+        assert!(!play("Page Viewed", number).1);
+    }
+    assert!(play("Page Viewed", 500).0 > 4_000);
+    let (bytes, member) = play("Order Completed", 510);
+    assert!(member && bytes < 100, "{bytes} bytes");
+    assert!(play("Page Viewed", 511).0 < 100);
 }

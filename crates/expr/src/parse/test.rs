@@ -7,7 +7,7 @@ use crate::calendar::Unit;
 use crate::lex::Token;
 
 const LITERALS: [&str; 3] = ["a number", "a text in double quotes", "true or false"];
-const TESTS: [&str; 14] = [
+const TESTS: [&str; 15] = [
     "=",
     "!=",
     "<",
@@ -21,6 +21,7 @@ const TESTS: [&str; 14] = [
     "starts with",
     "ends with",
     "matches",
+    "length",
     "before, after or on",
 ];
 
@@ -47,15 +48,7 @@ impl Parser<'_> {
     pub(super) fn event_test(&mut self) -> Result<Test, Error> {
         let before = self.at;
         let test = self.test()?;
-        let moving = matches!(
-            test,
-            Test::InLast { .. }
-                | Test::InNext { .. }
-                | Test::Today
-                | Test::AnniversaryToday
-                | Test::AnniversaryInNext { .. }
-        );
-        if moving {
+        if test.is_relative() {
             self.at = before;
             return Err(
                 self.fail("a property is not tested against the present; dates compare by before, after, on")
@@ -77,6 +70,11 @@ impl Parser<'_> {
         match word.to_ascii_lowercase().as_str() {
             "between" => {
                 self.next();
+                if matches!(self.peek(), Token::Date(_)) {
+                    let from = self.when()?;
+                    self.word("and")?;
+                    return Ok(Test::BetweenDates { from, to: self.when()? });
+                }
                 let low = self.literal()?;
                 self.word("and")?;
                 Ok(Test::Between { low, high: self.literal()? })
@@ -150,12 +148,22 @@ impl Parser<'_> {
                 self.next();
                 Ok(Test::Matches { pattern })
             }
+            "length" => {
+                self.next();
+                self.length()
+            }
             "before" => {
                 self.next();
+                if self.take_word("last") {
+                    return Ok(Test::BeforeLast { span: self.span()? });
+                }
                 Ok(Test::Before { when: self.when()? })
             }
             "after" => {
                 self.next();
+                if self.take_word("next") {
+                    return Ok(Test::AfterNext { span: self.span()? });
+                }
                 Ok(Test::After { when: self.when()? })
             }
             _ => self.expected(&TESTS),
@@ -179,17 +187,20 @@ impl Parser<'_> {
                 return Ok(Test::AnniversaryToday);
             }
             if !self.is_word(0, "in") {
-                return self.expected(&["'today'", "'in next 7 days'"]);
+                return self.expected(&["'today'", "'in next 7 days'", "'in last 7 days'"]);
             }
             self.next();
-            self.word("next")?;
+            let last = self.take_word("last");
+            if !last && !self.take_word("next") {
+                return self.expected(&["'next'", "'last'"]);
+            }
             let before = self.at;
             let span = self.span()?;
             if matches!(span.unit, Unit::Seconds | Unit::Minutes | Unit::Hours) {
                 self.at = before;
                 return Err(self.fail("anniversaries count in days, weeks or months"));
             }
-            Ok(Test::AnniversaryInNext { span })
+            Ok(if last { Test::AnniversaryInLast { span } } else { Test::AnniversaryInNext { span } })
         } else {
             self.expected(&["missing", "present", "true", "false", "today", "anniversary"])
         }

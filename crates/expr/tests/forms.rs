@@ -1,0 +1,102 @@
+//! The table of forms is true: every example parses, prints, reads aloud, and stands in the documentation.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use expr::{Condition, FORMS, Schema};
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/conditions.md");
+const BEGIN: &str = "<!-- forms: written from expr::FORMS -->\n";
+const END: &str = "<!-- end of forms -->\n";
+
+#[test]
+fn every_example_parses_prints_as_itself_and_reads_as_its_sentence() {
+    for form in FORMS {
+        let condition = expr::parse(form.example).unwrap_or_else(|error| panic!("{}: {error}", form.example));
+        assert_eq!(condition.to_string(), form.example);
+        assert_eq!(expr::describe(&condition), form.sentence);
+        assert_eq!(Condition::from_json(&condition.to_json()).unwrap(), condition);
+    }
+}
+
+#[test]
+fn every_word_of_a_form_has_a_hint() {
+    let words: BTreeSet<&str> = FORMS.iter().flat_map(|form| form.words).copied().collect();
+    for word in words {
+        assert_eq!(expr::hint(word, 1).map(|hint| hint.to), Some(word.len()), "{word}");
+    }
+    let text = r#"did "count" and weeks with "X""#;
+    assert_eq!(expr::hint(text, 6), None, "a word within a text is no word of the language");
+    assert_eq!(
+        expr::hint(text, 18).unwrap().example,
+        r#"weeks with "Email Link Clicked" in last 6 months >= 20"#
+    );
+}
+
+/// The generated part of the documentation.
+fn written() -> String {
+    let mut out = String::new();
+    let mut family = "";
+    for form in FORMS {
+        if form.family != family {
+            family = form.family;
+            let _ = write!(out, "### {family}\n\n");
+        }
+        let _ = write!(out, "- **`{}`**\n  `{}`\n  {}\n", form.syntax, form.example, form.sentence);
+        if !form.note.is_empty() {
+            let _ = writeln!(out, "  *{}*", form.note);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn the_documentation_lists_every_form() {
+    let file = std::fs::read_to_string(DOCUMENT).unwrap();
+    let (before, rest) = file.split_once(BEGIN).expect("the document has the mark of its generated part");
+    let (generated, after) = rest.split_once(END).expect("the generated part has an end");
+    if option_env!("RAPPORT_WRITE_DOCS").is_some() {
+        std::fs::write(DOCUMENT, format!("{before}{BEGIN}{}{END}{after}", written())).unwrap();
+    } else {
+        assert!(generated == written(), "run the test with RAPPORT_WRITE_DOCS=1 to write docs/conditions.md");
+    }
+}
+
+fn schema() -> Schema {
+    Schema {
+        attributes: vec![("country".into(), "text".into()), ("signed up".into(), "date".into())],
+        events: vec!["Order Completed".into(), "Page \"Viewed\"".into()],
+        segments: vec!["VIP".into()],
+        ..Schema::default()
+    }
+}
+
+#[test]
+fn completion_offers_what_can_stand_at_the_cursor() {
+    let check = |text: &str, label: &str, insert: &str| {
+        let found = expr::complete(text, text.len(), &schema());
+        let labels: Vec<_> = found.iter().map(|each| each.label.as_str()).collect();
+        let one =
+            found.iter().find(|each| each.label == label).unwrap_or_else(|| panic!("{text}: {labels:?}"));
+        assert_eq!(one.insert, insert, "{text}");
+        let whole = format!("{}{}", &text[..one.from], one.insert);
+        assert!(whole.starts_with(&text[..one.from]));
+    };
+    check("", "country", "country");
+    check("country = \"BD\" and sig", "signed up", "`signed up`");
+    check("did ", "Order Completed", "\"Order Completed\"");
+    check("did \"Ord", "Order Completed", "\"Order Completed\"");
+    check("did \"vie", "Page \"Viewed\"", "\"Page \\\"Viewed\\\"\"");
+    check("not in segment ", "VIP", "\"VIP\"");
+    check("did \"X\" in last 3 d", "days", "days");
+    check("did \"X\" th", "then", "then");
+    check("signed_up is ", "anniversary", "anniversary");
+    check(
+        "stopped",
+        "stopped <event> for <span> after <n> times in <span>",
+        r#"stopped "Order Completed" for 30 days after 3 times in 90 days"#,
+    );
+    assert!(expr::complete("did ) ", 6, &schema()).is_empty());
+}
