@@ -50,10 +50,10 @@ impl Platform {
         let lake = lake::Lake::open(&options.data_dir)?;
         let secret = store.meta_once("secret", &model::clock::random_hex::<32>()).await?;
         let transport = match &options.smtp_url {
-            Some(url) if !options.demo => mail::Transport::Smtp(
+            Some(url) if !options.demo => mail::Transport::Smtp(Box::new(
                 mail::Smtp::from_url(url)
                     .map_err(|error| Error::invalid("invalid_smtp_url", "/smtp_url", error.to_string()))?,
-            ),
+            )),
             _ => mail::Transport::Inbox,
         };
         let platform = Platform {

@@ -42,7 +42,7 @@ struct Key {
     algorithm: &'static str,
     /// As it stands in `p=`.
     public: String,
-    key: DkimKey,
+    private: DkimKey,
 }
 
 /// A domain's signing keys.
@@ -119,7 +119,7 @@ impl Signer {
         let names = signed_names(raw);
         let mut out = Vec::with_capacity(raw.len() + 1_024 * self.keys.len());
         for key in &self.keys {
-            let signature = DkimSigner::from_key(Lent(&key.key))
+            let signature = DkimSigner::from_key(Lent(&key.private))
                 .domain(&self.domain)
                 .selector(&key.selector)
                 .headers(names.iter().copied())
@@ -167,7 +167,7 @@ impl Key {
                 pair.public_key().as_der().map_err(|_| refuse("its public half cannot be derived"))?;
             let public = STANDARD.encode(public.as_ref());
             let key = RsaKey::from_key_der(der).map_err(|error| refuse(&error.to_string()))?;
-            return Ok(Key { selector: selector.to_owned(), algorithm: "rsa", public, key: key.into() });
+            return Ok(Key { selector: selector.to_owned(), algorithm: "rsa", public, private: key.into() });
         }
         let PrivateKeyDer::Pkcs8(der) = &der else {
             return Err(refuse("it is neither RSA of at least 2,048 bits nor Ed25519"));
@@ -175,7 +175,7 @@ impl Key {
         let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(der.secret_pkcs8_der())
             .map_err(|_| refuse("it is neither RSA of at least 2,048 bits nor Ed25519"))?;
         let public = STANDARD.encode(key.public_key());
-        Ok(Key { selector: selector.to_owned(), algorithm: "ed25519", public, key: key.into() })
+        Ok(Key { selector: selector.to_owned(), algorithm: "ed25519", public, private: key.into() })
     }
 }
 

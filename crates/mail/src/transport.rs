@@ -11,7 +11,7 @@ pub enum Transport {
     /// Nowhere: they can be looked at in the console.
     Inbox,
     /// An SMTP server.
-    Smtp(Smtp),
+    Smtp(Box<Smtp>),
 }
 
 impl Transport {

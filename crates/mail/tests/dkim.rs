@@ -1,5 +1,7 @@
 //! What we sign, others can verify: with mail-auth's verifier here, with dkimpy from `.ci/dkim`.
 
+#![expect(clippy::unwrap_used, reason = "a test harness")]
+
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,5 +1,7 @@
 //! Whatever people and templates put into a mail, it parses back to exactly what was planned.
 
+#![expect(clippy::unwrap_used, reason = "a test harness")]
+
 use mail::{Draft, Mailbox, compose};
 use mail_parser::{Address, HeaderValue, Message, MessageParser};
 use model::Timestamp;

@@ -1,5 +1,7 @@
 //! Every way in which a server can answer, fall silent or go away, and what it means for a mail.
 
+#![expect(clippy::unwrap_used, reason = "a test harness")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ use wire::{Answer, Connection, Stream, deferred};
 /// Messages of one connection.
 const MESSAGES_PER_CONNECTION: u32 = 100;
 /// How long an idle connection is used again; servers end them after minutes.
-const IDLE_MAX: Duration = Duration::from_secs(60);
+const IDLE_MAX: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tls {

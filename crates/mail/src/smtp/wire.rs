@@ -37,11 +37,11 @@ impl Default for Timeouts {
     fn default() -> Timeouts {
         Timeouts {
             connect: Duration::from_secs(30),
-            greeting: Duration::from_secs(300),
-            command: Duration::from_secs(300),
-            data: Duration::from_secs(120),
-            block: Duration::from_secs(180),
-            dot: Duration::from_secs(600),
+            greeting: Duration::from_mins(5),
+            command: Duration::from_mins(5),
+            data: Duration::from_mins(2),
+            block: Duration::from_mins(3),
+            dot: Duration::from_mins(10),
         }
     }
 }
