@@ -83,11 +83,12 @@ pub struct Platform {
     /// How it was opened.
     pub options: Options,
     pub(crate) wake: Wake,
+    pub(crate) faults: crate::health::Faults,
     pub(crate) registries: RwLock<HashMap<WorkspaceId, Arc<Registry>>>,
     pub(crate) stepped: AtomicI64,
     pub(crate) started_at: Timestamp,
     pub(crate) secret: String,
-    pub(crate) transport: mail::Transport,
+    pub(crate) transport: crate::transport::Switch,
     pub(crate) _lock: store::DirectoryLock,
 }
 

@@ -71,6 +71,7 @@ pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "messages could not be sent");
+                platform.faults.note("Mail", platform.clock.now(), &error);
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -100,7 +101,7 @@ impl Platform {
     async fn send_due(&self, stop: &CancellationToken) -> Result<usize, Error> {
         let due = self.store.due_messages(self.clock.now(), TAKE_MAX).await?;
         let many = due.len();
-        let connections = self.transport.connections_max().max(1);
+        let connections = self.transport.now().connections_max().max(1);
         futures::stream::iter(due)
             .for_each_concurrent(connections, |message| async move {
                 if stop.is_cancelled() {
@@ -176,7 +177,7 @@ impl Platform {
         }
         trace = with_policy(&trace, "Nothing forbids it: no opt-out, no suppression.", now);
         let envelope = mail::Envelope { from: composed.from, to: message.recipient.clone() };
-        let delivery = self.transport.send(&envelope, &composed.raw).await;
+        let delivery = self.transport.now().send(&envelope, &composed.raw).await;
         self.record(&message, delivery, trace).await
     }
 
@@ -355,7 +356,7 @@ impl Platform {
     /// # Errors
     /// None now; the settings may come from the store.
     pub async fn transport_name(&self, _workspace: WorkspaceId) -> Result<String, Error> {
-        Ok(match &self.transport {
+        Ok(match &*self.transport.now() {
             mail::Transport::Inbox => "built-in inbox; nothing leaves this machine".to_owned(),
             mail::Transport::Smtp(_) => "SMTP".to_owned(),
         })
