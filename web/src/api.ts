@@ -1,15 +1,9 @@
 /** Speaks to the server: calls, problems and the shapes that come back. The browser decides nothing. */
 import { useInfiniteQuery, useQuery, type UseQueryResult } from "@tanstack/react-query";
+import type * as gen from "./api.gen";
 
-export interface Finding {
-  path?: string;
-  line?: number;
-  column?: number;
-  offset?: number;
-  message: string;
-  expected?: string[];
-  nearest?: string | null;
-}
+/** A fault and its place; those of the editors themselves know less of it. */
+export type Finding = Partial<gen.Finding> & Pick<gen.Finding, "message">;
 
 /** What the server said when it refused, in the shape of RFC 9457. */
 export class Problem extends Error {
@@ -99,161 +93,13 @@ export function useListing<T>(path: string, filters: Record<string, string | num
   return { ...query, rows, total: query.data?.pages[0]?.total ?? null };
 }
 
-export interface Session {
-  workspace: { id: number; name: string; timezone: string };
-  actor: string;
-  version: string;
-  demo: boolean;
-}
+export type {
+  Answer, Check, Entry, EventRow, Explained, Explanation, JourneyRow, MessageRow, NewKey, Overview, Preview, ProfileRow, Profile, Reason,
+  Schema, Segment, SegmentRow, Session, Settings, TimelineRow, Vocabulary,
+} from "./api.gen";
 
-export interface Reason {
-  code: string;
-  message: string;
-  path?: string | null;
-}
-
-export interface EventRow {
-  position?: number;
-  message_id: string;
-  at: string;
-  received_at?: string;
-  call: string;
-  name: string | null;
-  profile_id: number | null;
-  who: string | null;
-  properties?: Record<string, unknown>;
-  context?: Record<string, unknown>;
-  outcome: "accepted" | "duplicate" | "rejected";
-  reasons?: Reason[];
-}
-
-export interface Overview {
-  profiles: number;
-  events_total: number;
-  events_per_second: number;
-  events_today: number;
-  rejected_today: number;
-  duplicates_today: number;
-  lag_events: number;
-  lag_ms: number;
-  messages: Record<string, number>;
-  events_by_minute: { at: string; accepted: number; rejected: number }[];
-  top_events: { name: string; count: number }[];
-  segments: { id: string; name: string; count: number }[];
-  journeys: { id: string; name: string; active: number; completed: number }[];
-  health: { name: string; status: "ok" | "warn" | "down"; detail: string }[];
-  recent: EventRow[];
-}
-
-export interface ProfileRow {
-  id: number;
-  display: string;
-  email?: string | null;
-  user_id?: string | null;
-  name?: string | null;
-  created_at?: string | null;
-  last_seen_at?: string | null;
-  segments?: number;
-  since?: string | null;
-}
-
-export interface Profile {
-  id: number;
-  display: string;
-  identifiers: { kind: string; value: string; first_seen_at?: string; last_seen_at?: string; source?: string }[];
-  attributes: { name: string; value: unknown; type?: string; updated_at?: string; source?: string }[];
-  consents: { topic: string; state: string; at?: string | null; source?: string | null }[];
-  suppressed: null | { reason: string; at: string };
-  segments: { id: string; name: string; since?: string | null; until?: string | null; why?: string }[];
-  journeys: {
-    entry_id: string;
-    journey_id: string;
-    journey_name: string;
-    node: string;
-    entered_at: string;
-    due_at?: string | null;
-    exited_at?: string | null;
-    exit_reason?: string | null;
-  }[];
-  decisions: { at: string; code: string; sentence: string }[];
-  merged: { from: number | string; at: string; reason: string }[];
-  scores?: Record<string, number>;
-  created_at?: string | null;
-  last_seen_at?: string | null;
-}
-
-export interface TimelineRow {
-  at: string;
-  kind: string;
-  title: string;
-  detail?: string | null;
-  data?: Record<string, unknown> | null;
-}
-
-export interface Segment {
-  id: string;
-  name: string;
-  description?: string;
-  where: string;
-  count: number;
-  status: string;
-  updated_at?: string;
-  trend?: number[];
-  sentence?: string;
-  json?: unknown;
-  versions?: { version: number; at: string; author: string; where: string }[];
-}
-
-export interface Check {
-  ok: boolean;
-  errors?: Finding[];
-  warnings?: Finding[];
-  sentence?: string;
-}
-
-export interface Preview {
-  count: number;
-  total: number;
-  sample: ProfileRow[];
-  took_ms: number;
-  sentence?: string;
-}
-
-export interface Vocabulary {
-  attributes: { name: string; type?: string; examples?: unknown[] }[];
-  events: { name: string; properties?: string[] }[];
-  segments: { id: string; name: string }[];
-}
-
-export interface Explained {
-  text: string;
-  holds: boolean;
-  value?: string | null;
-  evidence?: { name: string; at: string }[];
-  until?: string | null;
-  children?: Explained[];
-}
-
-export interface Explanation {
-  holds: boolean;
-  changes_at?: string | null;
-  tree: Explained;
-}
-
-export interface JourneyRow {
-  id: string;
-  name: string;
-  description?: string;
-  status: string;
-  entered: number;
-  active: number;
-  completed: number;
-  exited: number;
-  messages: number;
-  updated_at?: string;
-}
-
-export interface Journey extends Omit<JourneyRow, "exits"> {
+/** A journey; its document is free JSON to the API, and has this form once it was saved. */
+export type Journey = Omit<gen.Journey, "definition"> & {
   definition: {
     trigger?: unknown;
     start?: string;
@@ -261,71 +107,10 @@ export interface Journey extends Omit<JourneyRow, "exits"> {
     layout?: Record<string, { x: number; y: number }>;
     [key: string]: unknown;
   };
-  counts?: Record<string, { waiting: number; passed: number }>;
-  exits?: Record<string, number>;
-}
+};
 
-export interface Entry {
-  entry_id: string;
-  profile_id: number;
-  display: string;
-  node: string;
-  key?: string;
-  entered_at: string;
-  due_at?: string | null;
-  exited_at?: string | null;
-  exit_reason?: string | null;
-}
+/** A message; headers come as pairs. */
+export type Message = Omit<gen.Message, "headers"> & { headers: [string, string][] };
 
-export interface MessageRow {
-  id: string;
-  profile_id: number | null;
-  to: string;
-  subject: string;
-  state: string;
-  reason?: string | null;
-  journey_id?: string | null;
-  journey_name?: string | null;
-  created_at: string;
-  sent_at?: string | null;
-  opened_at?: string | null;
-  clicked_at?: string | null;
-}
-
-export interface Message extends MessageRow {
-  from?: string;
-  html?: string | null;
-  text?: string | null;
-  headers?: [string, string][];
-  size_bytes?: number;
-  trace?: { step: string; title: string; sentence: string; at?: string | null; data?: Record<string, unknown> | null }[];
-  events?: { at: string; name: string; detail?: string | null; actor?: string | null }[];
-}
-
-export interface Answer {
-  columns: { name: string; type: string }[];
-  rows: unknown[][];
-  truncated: boolean;
-  took_ms: number;
-}
-
-export interface Schema {
-  tables: { name: string; columns: { name: string; type: string }[] }[];
-}
-
-export interface Settings {
-  workspace: Record<string, string | number | null>;
-  transport: { kind: string; host?: string; port?: number; tls?: string; username?: string; has_password?: boolean };
-  limits?: Record<string, unknown>;
-  data_dir?: string;
-  store?: string;
-}
-
-export interface Key {
-  id: string;
-  name: string;
-  kind: string;
-  created_at?: string;
-  last_used_at?: string | null;
-  key?: string;
-}
+/** A key as listed; the secret is there only in the answer that made it. */
+export type Key = gen.Key & { key?: string };

@@ -1,14 +1,7 @@
 /** Listens to the server's stream once for the whole console and hands out what it says. */
 import { useEffect, useSyncExternalStore } from "react";
 import type { EventRow } from "./api";
-
-export interface Tick {
-  events_per_second: number;
-  lag_events: number;
-  profiles: number;
-  accepted: number;
-  messages_accepted: number;
-}
+import type { Tick } from "./api.gen";
 
 interface Pulse {
   tick: Tick | null;

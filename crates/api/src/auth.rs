@@ -1,18 +1,20 @@
 //! Who is asking: an API key, or a console session begun with the setup token.
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use model::WorkspaceId;
 use model::time::DAY;
-use serde::Deserialize;
-use serde_json::json;
+use model::{Value, WorkspaceId};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
+use crate::extract::Body;
 use crate::{App, Problem};
 
 const COOKIE: &str = "rapport_session";
@@ -20,7 +22,16 @@ const SESSION_MAX: i64 = 14 * DAY;
 
 /// The workspace of an authorised request.
 #[derive(Clone, Copy, Debug)]
-pub struct Workspace(pub WorkspaceId);
+pub struct Ws(pub WorkspaceId);
+
+impl<S: Sync> FromRequestParts<S> for Ws {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Ws, Problem> {
+        let found = parts.extensions.get::<Ws>().copied();
+        found.ok_or_else(|| Problem::unauthorised("Sign in, or send an API key."))
+    }
+}
 
 pub(crate) fn hash(secret: &str) -> String {
     Sha256::digest(secret.as_bytes()).iter().fold(String::new(), |mut out, byte| {
@@ -49,14 +60,14 @@ fn session_cookie(headers: &HeaderMap) -> Option<String> {
 /// Lets a request through with its workspace, or refuses it.
 pub async fn require(State(app): State<App>, mut request: Request, next: Next) -> Result<Response, Problem> {
     let workspace = authorise(&app, request.method(), request.headers()).await?;
-    request.extensions_mut().insert(Workspace(workspace));
+    request.extensions_mut().insert(Ws(workspace));
     Ok(next.run(request).await)
 }
 
 async fn authorise(app: &App, method: &Method, headers: &HeaderMap) -> Result<WorkspaceId, Problem> {
     let store = &app.platform.store;
     if let Some(key) = bearer(headers) {
-        return match store.key(&hash(&key)).await.map_err(flow::Error::from)? {
+        return match store.key(&hash(&key)).await? {
             Some((workspace, kind)) if kind == "api" => Ok(workspace),
             Some(_) => Err(Problem::forbidden("This is a write key: it may send events and read nothing.")),
             None => Err(Problem::unauthorised("The API key is not known.")),
@@ -68,35 +79,60 @@ async fn authorise(app: &App, method: &Method, headers: &HeaderMap) -> Result<Wo
     if !matches!(*method, Method::GET | Method::HEAD) && !headers.contains_key("x-rapport") {
         return Err(Problem::forbidden("A change from the console carries the header x-rapport."));
     }
-    let found = store.session(&hash(&cookie), app.platform.clock.now()).await.map_err(flow::Error::from)?;
+    let found = store.session(&hash(&cookie), app.platform.clock.now()).await?;
     found.ok_or_else(|| Problem::unauthorised("The session has ended: sign in again."))
 }
 
 /// What signing in takes.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct SignIn {
+    /// The token that the server printed at its start, or an API key.
     token: String,
 }
 
-/// `POST /api/session`.
-pub async fn sign_in(
+/// A console session.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Session {
+    /// The workspace.
+    pub workspace: SessionWorkspace,
+    /// Who is signed in.
+    pub actor: String,
+    /// The server's version.
+    pub version: String,
+    /// The demo: nothing leaves the machine.
+    pub demo: bool,
+}
+
+/// The workspace of a session.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionWorkspace {
+    /// Its id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// Its time zone.
+    pub timezone: String,
+}
+
+/// Neither text tells by the time it takes where the other differs.
+fn same(one: &str, other: &str) -> bool {
+    let differing = one.bytes().zip(other.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+    one.len() == other.len() && differing == 0
+}
+
+/// Begins a console session: an HttpOnly cookie. The body is JSON, so that no form on another site can do it.
+#[utoipa::path(post, path = "/api/session", tag = "session", request_body = SignIn, responses((status = 204, description = "Signed in; the cookie is set.")))]
+pub(crate) async fn sign_in(
     State(app): State<App>,
-    headers: HeaderMap,
-    Json(sign_in): Json<SignIn>,
+    Body(sign_in): Body<SignIn>,
 ) -> Result<Response, Problem> {
-    let json = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if !json {
-        return Err(Problem::invalid("Sign in with a JSON body."));
-    }
     let store = &app.platform.store;
     let given = hash(&sign_in.token);
-    let setup = store.meta("setup_token").await.map_err(flow::Error::from)?;
-    let workspace = if setup.is_some_and(|setup| setup == given) {
+    let setup = store.meta("setup_token").await?;
+    let workspace = if setup.is_some_and(|setup| same(&setup, &given)) {
         WorkspaceId(1)
     } else {
-        match store.key(&given).await.map_err(flow::Error::from)? {
+        match store.key(&given).await? {
             Some((workspace, kind)) if kind == "api" => workspace,
             _ => {
                 return Err(Problem::unauthorised(
@@ -107,7 +143,7 @@ pub async fn sign_in(
     };
     let secret = model::clock::random_hex::<32>();
     let now = app.platform.clock.now();
-    store.put_session(&hash(&secret), workspace, now, now + SESSION_MAX).await.map_err(flow::Error::from)?;
+    store.put_session(&hash(&secret), workspace, now, now + SESSION_MAX).await?;
     let secure = if app.platform.options.base_url.starts_with("https") { "; Secure" } else { "" };
     let cookie = format!(
         "{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
@@ -116,22 +152,24 @@ pub async fn sign_in(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// `GET /api/session`.
-pub async fn session(
-    State(app): State<App>,
-    axum::Extension(workspace): axum::Extension<Workspace>,
-) -> Result<Json<serde_json::Value>, Problem> {
-    let settings = app.platform.settings(workspace.0).await?;
-    Ok(Json(json!({
-        "workspace": {"id": workspace.0, "name": settings.get("name"), "timezone": settings.get("timezone")},
-        "actor": "console", "version": env!("CARGO_PKG_VERSION"), "demo": app.platform.options.demo,
-    })))
+/// Who is signed in, and where.
+#[utoipa::path(get, path = "/api/session", tag = "session", responses((status = 200, body = Session)))]
+pub(crate) async fn session(State(app): State<App>, ws: Ws) -> Result<Json<Session>, Problem> {
+    let settings = app.platform.settings(ws.0).await?;
+    let text = |name: &str| settings.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Json(Session {
+        workspace: SessionWorkspace { id: ws.0.0, name: text("name"), timezone: text("timezone") },
+        actor: "console".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        demo: app.platform.options.demo,
+    }))
 }
 
-/// `DELETE /api/session`.
-pub async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+/// Ends the session; its cookie is worth nothing from then on.
+#[utoipa::path(delete, path = "/api/session", tag = "session", responses((status = 204, description = "Signed out.")))]
+pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(cookie) = session_cookie(&headers) {
-        app.platform.store.delete_session(&hash(&cookie)).await.map_err(flow::Error::from)?;
+        app.platform.store.delete_session(&hash(&cookie)).await?;
     }
     let cookie = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())

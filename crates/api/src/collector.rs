@@ -3,40 +3,44 @@
 use std::io::Read;
 use std::sync::atomic::Ordering;
 
-use axum::Router;
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flow::Outcome;
 use model::{Call, Trust, WorkspaceId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tower_http::cors::{Any, CorsLayer};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::events::Reason;
+use crate::extract::Raw;
 use crate::{App, Problem, auth};
 
 /// A transparent picture of one pixel.
 pub(crate) const PIXEL: &[u8] =
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;";
 
-pub fn routes(app: &App) -> Router<App> {
+pub fn routes(body_bytes_max: usize) -> OpenApiRouter<App> {
     let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::POST]).allow_headers([
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
         HeaderName::from_static("x-retry-count"),
-        HeaderName::from_static("x-strict-mode"),
     ]);
     // Compressed bodies may be as long as what they may become.
-    let limit = app.platform.options.limits.batch_bytes_max;
-    Router::new()
-        .route("/v1/{call}", post(collect))
-        .route("/v1/pixel/{call}", get(pixel))
-        .route("/v1/projects/{key}/settings", get(settings))
-        .layer(DefaultBodyLimit::max(limit))
+    OpenApiRouter::new()
+        .routes(routes!(collect))
+        .routes(routes!(pixel))
+        .routes(routes!(settings))
+        .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(cors)
 }
 
@@ -62,11 +66,46 @@ impl Drop for Inflight<'_> {
     }
 }
 
+/// What became of a call.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Collected {
+    /// Everything that could be stored is.
+    pub success: bool,
+    /// One result for each item, in order; absent when all were accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<Vec<ItemResult>>,
+}
+
+/// What became of one item.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemResult {
+    /// The item's id; empty when it had none that could be read.
+    pub message_id: String,
+    /// What became of it.
+    #[schema(value_type = crate::events::Outcome)]
+    pub status: &'static str,
+    /// A duplicate had another body; the first one counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<bool>,
+    /// Why it was rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasons: Option<Vec<Reason>>,
+}
+
+/// Takes calls in the form of Segment's SDKs; 200 only after they are durable.
+///
+/// One call, `{"batch": […]}`, a list of calls, or newline-delimited calls; plain, gzip or zstd. `X-Strict-Mode: 1` turns a
+/// rejected item into 400.
+#[utoipa::path(post, path = "/v1/{call}", tag = "collector",
+    params(("call" = String, Path, description = "identify, track, page, screen, group, alias, batch, import; or i, t, p, s, g, a, b, m")),
+    request_body(content = Value, description = "Calls; any content type."),
+    responses((status = 200, body = Collected), (status = 400, body = Collected, description = "In strict mode, an item was rejected.")))]
 async fn collect(
     State(app): State<App>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let (route, history) = call_of(&name).ok_or_else(|| Problem::missing("There is no such call."))?;
     let weight = body.len() + 1_024;
@@ -80,36 +119,35 @@ async fn collect(
     let key = auth::bearer(&headers).filter(|key| !key.is_empty()).or_else(|| write_key_in(&body));
     let (workspace, trust) = sender(&app, key).await?;
     let mut batch = app.platform.intake(workspace, &body, route, trust);
-    if history {
-        for event in batch.items.iter_mut().flatten() {
-            event.backfill = true;
-        }
-    }
+    mark_history(&mut batch, history);
     let outcomes = app.platform.ingest(batch, workspace, "collector").await?;
     let strict = headers.get("x-strict-mode").is_some_and(|value| value.as_bytes() == b"1");
     Ok(answer(&outcomes, strict))
 }
 
 fn answer(outcomes: &[flow::ItemOutcome], strict: bool) -> Response {
-    let clean = outcomes.iter().all(|item| item.outcome == Outcome::Accepted);
-    if clean {
-        return axum::Json(json!({"success": true})).into_response();
+    if outcomes.iter().all(|item| item.outcome == Outcome::Accepted) {
+        return Json(Collected { success: true, results: None }).into_response();
     }
-    let results: Vec<Value> = outcomes
-        .iter()
-        .map(|item| match &item.outcome {
-            Outcome::Accepted => json!({"messageId": item.message_id, "status": "accepted"}),
-            Outcome::Duplicate { conflict } => {
-                json!({"messageId": item.message_id, "status": "duplicate", "conflict": conflict})
-            }
-            Outcome::Rejected(reasons) => {
-                json!({"messageId": item.message_id, "status": "rejected", "reasons": reasons})
-            }
-        })
-        .collect();
     let rejected = outcomes.iter().any(|item| matches!(item.outcome, Outcome::Rejected(_)));
     let status = if strict && rejected { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    (status, axum::Json(json!({"success": status == StatusCode::OK, "results": results}))).into_response()
+    let results = Some(outcomes.iter().map(result).collect());
+    (status, Json(Collected { success: status == StatusCode::OK, results })).into_response()
+}
+
+fn result(item: &flow::ItemOutcome) -> ItemResult {
+    let (status, conflict, reasons) = match &item.outcome {
+        Outcome::Accepted => ("accepted", None, None),
+        Outcome::Duplicate { conflict } => ("duplicate", Some(*conflict), None),
+        Outcome::Rejected(reasons) => ("rejected", None, Some(reasons.iter().map(Reason::of).collect())),
+    };
+    ItemResult { message_id: item.message_id.clone(), status, conflict, reasons }
+}
+
+fn mark_history(batch: &mut flow::Batch, history: bool) {
+    for event in batch.items.iter_mut().flatten() {
+        event.backfill |= history;
+    }
 }
 
 /// Undoes the content encoding, never past the limit.
@@ -121,16 +159,16 @@ fn inflate(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, Prob
         "gzip" => Box::new(flate2::read::MultiGzDecoder::new(&body[..])),
         "zstd" => Box::new(
             zstd::stream::read::Decoder::new(&body[..])
-                .map_err(|_| Problem::invalid("The body is not zstd."))?,
+                .map_err(|_| Problem::unreadable("The body is not zstd."))?,
         ),
-        _ => return Err(Problem::invalid("The content encoding is unknown: use gzip, zstd or none.")),
+        _ => return Err(Problem::unsupported("The content encoding is unknown: use gzip, zstd or none.")),
     };
     let mut out = Vec::new();
     let read = reader.take(limit as u64 + 1).read_to_end(&mut out);
     if out.len() > limit {
         return Err(Problem::too_large("The body is longer than a batch may be: send less at once."));
     }
-    read.map_err(|_| Problem::invalid("The body cannot be decompressed."))?;
+    read.map_err(|_| Problem::unreadable("The body cannot be decompressed."))?;
     Ok(Bytes::from(out))
 }
 
@@ -140,39 +178,58 @@ struct Keyed {
     write_key: Option<String>,
 }
 
+/// The write key in a body: of the call or batch, or of the first call of a list or of lines.
 fn write_key_in(body: &[u8]) -> Option<String> {
-    // Deep nesting is refused before any parser sees the body.
-    if body.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() > 200_000 {
-        return None;
+    let body = body.trim_ascii();
+    let keyed = |text: &[u8]| serde_json::from_slice::<Keyed>(text).ok()?.write_key;
+    if body.starts_with(b"[") {
+        let first = serde_json::from_slice::<Vec<&RawValue>>(body).ok()?.first()?.get();
+        return keyed(first.as_bytes());
     }
-    serde_json::from_slice::<Keyed>(body).ok()?.write_key
+    keyed(body).or_else(|| keyed(body.split(|byte| *byte == b'\n').next()?))
 }
 
 async fn sender(app: &App, key: Option<String>) -> Result<(WorkspaceId, Trust), Problem> {
     let key = key
         .ok_or_else(|| Problem::unauthorised("Give the write key, by Basic authorization or as writeKey."))?;
-    match app.platform.store.key(&auth::hash(&key)).await.map_err(flow::Error::from)? {
+    match app.platform.store.key(&auth::hash(&key)).await? {
         Some((workspace, kind)) if kind == "browser" => Ok((workspace, Trust::Browser)),
         Some((workspace, _)) => Ok((workspace, Trust::Server)),
         None => Err(Problem::unauthorised("The write key is not known.")),
     }
 }
 
-#[derive(Deserialize)]
-struct PixelData {
-    data: Option<String>,
+/// The JSON call in a pixel's `data`: base64 of either alphabet with or without padding, or as it is.
+fn pixel_body(query: &str) -> Option<Vec<u8>> {
+    const FORGIVING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const PIXEL: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, FORGIVING);
+    let data = query.split('&').find_map(|pair| pair.strip_prefix("data="))?;
+    let data: Vec<u8> = percent_encoding::percent_decode_str(data).collect();
+    if data.starts_with(b"{") {
+        return Some(data);
+    }
+    // A plus that stands unescaped in a query may have become a space on the way.
+    let swap = |byte: u8| match byte {
+        b'-' | b' ' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let data: Vec<u8> = data.into_iter().map(swap).collect();
+    PIXEL.decode(data).ok()
 }
 
-/// Always answers with the picture: a page must not break because of us.
-async fn pixel(State(app): State<App>, Path(name): Path<String>, Query(query): Query<PixelData>) -> Response {
-    if let (Some((route, _)), Some(data)) = (call_of(&name), query.data) {
-        let body = STANDARD
-            .decode(&data)
-            .or_else(|_| URL_SAFE_NO_PAD.decode(&data))
-            .unwrap_or_else(|_| data.into_bytes());
+/// Takes one call from a picture's address. Always answers with the picture: a page must not break because of us.
+#[utoipa::path(get, path = "/v1/pixel/{call}", tag = "collector",
+    params(("call" = String, Path, description = "identify, track, page, screen, group, alias, or their short forms"),
+        ("data" = Option<String>, Query, description = "base64 of the call's JSON, with its writeKey")),
+    responses((status = 200, body = String, content_type = "image/gif", description = "The picture.")))]
+async fn pixel(State(app): State<App>, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
+    if let (Some((route, history)), Some(body)) = (call_of(&name), query.as_deref().and_then(pixel_body)) {
         let stored = async {
             let (workspace, trust) = sender(&app, write_key_in(&body)).await?;
-            let batch = app.platform.intake(workspace, &body, route, trust);
+            let mut batch = app.platform.intake(workspace, &body, route, trust);
+            mark_history(&mut batch, history);
             app.platform.ingest(batch, workspace, "pixel").await?;
             Ok::<_, Problem>(())
         };
@@ -188,10 +245,12 @@ pub(crate) fn gif() -> Response {
         .into_response()
 }
 
-async fn settings(State(app): State<App>, Path(key): Path<String>) -> axum::Json<Value> {
+/// What the browser SDK boots from.
+#[utoipa::path(get, path = "/v1/projects/{key}/settings", tag = "collector", operation_id = "sdk_settings", params(("key" = String, Path, description = "The write key.")), responses((status = 200, body = Value)))]
+async fn settings(State(app): State<App>, Path(key): Path<String>) -> Json<Value> {
     let base = &app.platform.options.base_url;
     let (protocol, host) = base.split_once("://").unwrap_or(("http", base));
-    axum::Json(json!({
+    Json(json!({
         "integrations": {"Segment.io": {"apiKey": key, "apiHost": format!("{host}/v1"), "protocol": protocol}},
         "plan": {"track": {}, "identify": {}, "group": {}}, "edgeFunction": {}, "analyticsNextEnabled": true,
         "metrics": {"sampleRate": 0}, "legacyVideoPluginsEnabled": false, "remotePlugins": [],

@@ -2,25 +2,41 @@
 //!
 //! The outermost ring: it reads requests, asks `flow`, and answers. It decides nothing.
 
-mod admin;
 mod auth;
+mod catalog;
 mod collector;
+mod consents;
+mod events;
+mod extract;
+mod idempotency;
+mod journeys;
+mod keys;
+mod messages;
+pub mod openapi;
+mod overview;
 mod pages;
 mod problem;
+mod profiles;
+mod query;
+mod segments;
+mod settings;
+mod shape;
 mod status;
-mod view;
+mod suppressions;
+mod templates;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::{Router, middleware};
 use flow::Platform;
 use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use problem::Problem;
 
@@ -31,22 +47,64 @@ pub struct App {
     pub platform: Arc<Platform>,
     /// Bytes of collector bodies in work.
     pub(crate) inflight: Arc<AtomicUsize>,
+    /// Idempotency keys whose first call is in work.
+    pub(crate) in_work: idempotency::InWork,
+}
+
+/// The routes with their description; nothing is served that is not described.
+pub(crate) fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
+    let (router, api) = OpenApiRouter::with_openapi(openapi::frame())
+        .merge(collector::routes(model::limit::BATCH_BYTES_MAX))
+        .merge(guarded(None))
+        .merge(open())
+        .split_for_parts();
+    (router, openapi::finish(api))
+}
+
+fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::sign_in))
+        .merge(pages::routes())
+        .merge(status::routes())
+        .routes(routes!(media))
+}
+
+fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(auth::session, auth::sign_out))
+        .merge(overview::routes())
+        .merge(events::routes())
+        .merge(profiles::routes())
+        .merge(segments::routes())
+        .merge(templates::routes())
+        .merge(journeys::routes())
+        .merge(messages::routes())
+        .merge(query::routes())
+        .merge(settings::routes())
+        .merge(keys::routes())
+        .merge(consents::routes())
+        .merge(suppressions::routes())
+        .merge(catalog::routes());
+    match app {
+        None => routes,
+        Some(app) => routes
+            .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
+            .route_layer(middleware::from_fn_with_state(app.clone(), auth::require)),
+    }
 }
 
 /// All routes.
 pub fn router(platform: Arc<Platform>) -> Router {
-    let app = App { platform, inflight: Arc::default() };
+    let app = App { platform, inflight: Arc::default(), in_work: Arc::default() };
     let nosniff = SetResponseHeaderLayer::if_not_present(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    Router::new()
-        .merge(collector::routes(&app))
-        .merge(admin::routes(&app))
-        .merge(pages::routes())
-        .merge(status::routes())
-        .route("/media/{name}", get(media))
+    let limit = app.platform.options.limits.batch_bytes_max;
+    let routes = collector::routes(limit).merge(guarded(Some(&app))).merge(open());
+    Router::from(routes)
         .fallback(console_file)
+        .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(1 << 20))
         .layer(nosniff)
         .with_state(app)
@@ -64,8 +122,10 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
+/// Pictures that mails show.
+#[utoipa::path(get, path = "/media/{name}", tag = "recipients", params(("name" = String, Path)), responses((status = 200, body = String, content_type = "image/svg+xml", description = "The picture.")))]
 async fn media(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
-    let found = app.platform.store.asset(&name).await.map_err(flow::Error::from)?;
+    let found = app.platform.store.asset(&name).await?;
     let (kind, body) = found.ok_or_else(|| Problem::missing("There is no such file."))?;
     let headers = [
         (header::CONTENT_TYPE, kind),

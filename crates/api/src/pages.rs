@@ -1,24 +1,24 @@
 //! What recipients meet: open, click, unsubscribe, preferences, view in browser. Without script, in the workspace's look.
 
-use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
 use flow::{Hint, Recipient};
 use mail::TokenKind;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::extract::Raw;
 use crate::{App, Problem, collector};
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/t/o/{token}", get(open))
-        .route("/t/c/{token}", get(click))
-        .route("/u/{token}", get(unsubscribe_page).post(unsubscribe))
-        .route("/p/{token}", get(preferences_page).post(preferences))
-        .route("/v/{token}", get(view))
-        .route("/u/{token}/", post(unsubscribe))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(open))
+        .routes(routes!(click))
+        .routes(routes!(unsubscribe_page, unsubscribe))
+        .routes(routes!(unsubscribe_slash))
+        .routes(routes!(preferences_page, preferences))
+        .routes(routes!(view))
 }
 
 fn hint(method: &Method, headers: &HeaderMap) -> Hint {
@@ -26,6 +26,8 @@ fn hint(method: &Method, headers: &HeaderMap) -> Hint {
     Hint { method: method.to_string(), user_agent: agent.to_owned(), ip: None }
 }
 
+/// Notes an open; always answers with a transparent picture.
+#[utoipa::path(get, path = "/t/o/{token}", tag = "recipients", params(("token" = String, Path, description = "From a mail of ours; authenticated.")), responses((status = 200, body = String, content_type = "image/gif", description = "The picture.")))]
 async fn open(
     State(app): State<App>,
     Path(token): Path<String>,
@@ -36,6 +38,8 @@ async fn open(
     collector::gif()
 }
 
+/// Notes a click and leads on; the destination is the message's own.
+#[utoipa::path(get, path = "/t/c/{token}", tag = "recipients", params(("token" = String, Path, description = "From a mail of ours; authenticated.")), responses((status = 302, description = "To the destination."), (status = 404, body = String, content_type = "text/html", description = "The token is not ours.")))]
 async fn click(
     State(app): State<App>,
     Path(token): Path<String>,
@@ -97,6 +101,7 @@ fn unsubscribe_form(recipient: &Recipient, token: &str, preferences: &str) -> Re
 }
 
 /// Shows a page and changes nothing: scanners follow links too.
+#[utoipa::path(get, path = "/u/{token}", tag = "recipients", params(("token" = String, Path, description = "From a mail of ours; authenticated.")), responses((status = 200, body = String, content_type = "text/html", description = "The page."), (status = 404, body = String, content_type = "text/html", description = "The token is not ours.")))]
 async fn unsubscribe_page(State(app): State<App>, Path(token): Path<String>) -> Response {
     match app.platform.recipient(TokenKind::Unsubscribe, &token).await {
         Ok(recipient) => unsubscribe_form(&recipient, &token, ""),
@@ -105,10 +110,11 @@ async fn unsubscribe_page(State(app): State<App>, Path(token): Path<String>) -> 
 }
 
 /// One click, as a form, multipart or nothing at all in the body: the address alone says who. Source: RFC 8058.
+#[utoipa::path(post, path = "/u/{token}", tag = "recipients", params(("token" = String, Path, description = "From a mail of ours; authenticated.")), responses((status = 200, body = String, content_type = "text/html", description = "It is in force."), (status = 404, body = String, content_type = "text/html", description = "The token is not ours.")))]
 async fn unsubscribe(
     State(app): State<App>,
     Path(token): Path<String>,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let one_click = body.windows(9).any(|part| part == b"One-Click");
     let Ok(recipient) = app.platform.recipient(TokenKind::Unsubscribe, &token).await else {
@@ -122,6 +128,14 @@ async fn unsubscribe(
     Ok(page("Unsubscribed", &recipient.color, &recipient.brand, &body))
 }
 
+/// The same; some mail programs add a slash.
+#[utoipa::path(post, path = "/u/{token}/", tag = "recipients", params(("token" = String, Path, description = "From a mail of ours; authenticated.")), responses((status = 200, body = String, content_type = "text/html", description = "It is in force."), (status = 404, body = String, content_type = "text/html", description = "The token is not ours.")))]
+async fn unsubscribe_slash(app: State<App>, token: Path<String>, body: Raw) -> Result<Response, Problem> {
+    unsubscribe(app, token, body).await
+}
+
+/// The preference centre.
+#[utoipa::path(get, path = "/p/{token}", tag = "recipients", params(("token" = String, Path, description = "From a mail of ours; authenticated.")), responses((status = 200, body = String, content_type = "text/html", description = "The page."), (status = 404, body = String, content_type = "text/html", description = "The token is not ours.")))]
 async fn preferences_page(State(app): State<App>, Path(token): Path<String>) -> Response {
     match app.platform.recipient(TokenKind::Preferences, &token).await {
         Ok(recipient) => preferences_form(&recipient, &token, ""),
@@ -155,10 +169,12 @@ fn preferences_form(recipient: &Recipient, token: &str, notice: &str) -> Respons
     page("Preferences", &recipient.color, &recipient.brand, &body)
 }
 
+/// Sets topics; in force when it answers.
+#[utoipa::path(post, path = "/p/{token}", tag = "recipients", params(("token" = String, Path, description = "From a mail of ours; authenticated.")), responses((status = 200, body = String, content_type = "text/html", description = "The page, saved."), (status = 404, body = String, content_type = "text/html", description = "The token is not ours.")))]
 async fn preferences(
     State(app): State<App>,
     Path(token): Path<String>,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let form: Vec<(String, String)> = form_pairs(&body);
     if app.platform.recipient(TokenKind::Preferences, &token).await.is_err() {
@@ -187,6 +203,8 @@ fn form_pairs(body: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The mail as it was sent.
+#[utoipa::path(get, path = "/v/{token}", tag = "recipients", params(("token" = String, Path, description = "From a mail of ours; authenticated.")), responses((status = 200, body = String, content_type = "text/html", description = "The mail."), (status = 404, body = String, content_type = "text/html", description = "The token is not ours.")))]
 async fn view(State(app): State<App>, Path(token): Path<String>) -> Response {
     match app.platform.view_in_browser(&token).await {
         Ok(html) => {

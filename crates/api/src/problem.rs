@@ -3,7 +3,60 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::Kind;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong, as `application/problem+json`. Source: RFC 9457.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Details {
+    /// Names the kind of problem; leads to its documentation.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable code for programs.
+    pub code: String,
+    /// What happened, why, and what to do.
+    pub detail: String,
+    /// Each fault of the input, with its place.
+    pub errors: Vec<Finding>,
+}
+
+/// A fault in something a person wrote, or what deserves a look there.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Finding {
+    /// Where in the document, such as `/where`.
+    pub path: String,
+    /// Line from 1; 0 where it does not apply.
+    pub line: u32,
+    /// Column from 1; 0 where it does not apply.
+    pub column: u32,
+    /// Byte offset.
+    pub offset: u32,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// What was expected there.
+    pub expected: Vec<String>,
+    /// The nearest known name.
+    pub nearest: Option<String>,
+}
+
+impl From<flow::Problem> for Finding {
+    fn from(found: flow::Problem) -> Finding {
+        Finding {
+            path: found.path,
+            line: found.line,
+            column: found.column,
+            offset: found.offset,
+            message: found.message,
+            expected: found.expected,
+            nearest: found.nearest,
+        }
+    }
+}
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -11,7 +64,7 @@ pub struct Problem {
     status: StatusCode,
     code: String,
     detail: String,
-    errors: Vec<flow::Problem>,
+    errors: Vec<Finding>,
     retry_after_s: Option<u32>,
 }
 
@@ -41,6 +94,30 @@ impl Problem {
         Problem::plain(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
+    /// 400: it cannot be read at all.
+    pub fn unreadable(detail: &str) -> Problem {
+        Problem::plain(StatusCode::BAD_REQUEST, "unreadable", detail)
+    }
+
+    /// 405.
+    pub fn method() -> Problem {
+        Problem::plain(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "This address does not take that method: see the header Allow.",
+        )
+    }
+
+    /// 409.
+    pub fn conflict(code: &str, detail: &str) -> Problem {
+        Problem::plain(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 415.
+    pub fn unsupported(detail: &str) -> Problem {
+        Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
     /// 422.
     pub fn invalid(detail: &str) -> Problem {
         Problem::plain(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
@@ -60,6 +137,12 @@ impl Problem {
         );
         problem.retry_after_s = Some(1);
         problem
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Problem {
+        flow::Error::from(error).into()
     }
 }
 
@@ -92,7 +175,7 @@ impl From<flow::Error> for Problem {
             status,
             code: error.code().to_owned(),
             detail,
-            errors: error.problems().to_vec(),
+            errors: error.problems().iter().cloned().map(Finding::from).collect(),
             retry_after_s: retry,
         }
     }
@@ -100,12 +183,16 @@ impl From<flow::Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": format!("/docs/errors#{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or_default(),
-            "status": self.status.as_u16(), "code": self.code, "detail": self.detail, "errors": self.errors,
-        });
-        let mut response = (self.status, body.to_string()).into_response();
+        let body = Details {
+            kind: format!("/docs/errors#{}", self.code),
+            title: self.status.canonical_reason().unwrap_or_default().to_owned(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail,
+            errors: self.errors,
+        };
+        let text = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = (self.status, text).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_s {

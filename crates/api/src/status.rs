@@ -1,43 +1,48 @@
 //! How the server is: for load balancers and Prometheus.
 
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use crate::{App, Problem};
+use crate::{App, Problem, openapi, overview};
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+        .routes(routes!(document))
 }
 
-async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
-    app.platform.store.meta("secret").await.map_err(flow::Error::from)?;
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "status", responses((status = 200, body = String, content_type = "text/plain", description = "ok")))]
+async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// The store answers: requests can be served.
+#[utoipa::path(get, path = "/readyz", tag = "status", responses((status = 200, body = String, content_type = "text/plain", description = "ready")))]
+async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
+    app.platform.store.meta("secret").await?;
     Ok("ready")
 }
 
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "status", responses((status = 200, body = serde_json::Value)))]
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::text()).into_response()
+}
+
+/// Counters since start, for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "status", responses((status = 200, body = String, content_type = "text/plain", description = "Prometheus' text format.")))]
 async fn metrics(State(app): State<App>) -> Response {
     let live = &app.platform.live;
     let mut out = String::new();
-    for (name, help, value) in [
-        ("rapport_events_accepted_total", "Events stored.", live.accepted.load(Ordering::Relaxed)),
-        ("rapport_events_rejected_total", "Items refused.", live.rejected.load(Ordering::Relaxed)),
-        ("rapport_events_duplicate_total", "Items seen before.", live.duplicates.load(Ordering::Relaxed)),
-        ("rapport_events_conflict_total", "Ids with another body.", live.conflicts.load(Ordering::Relaxed)),
-        ("rapport_events_stepped_total", "Events stepped.", live.stepped.load(Ordering::Relaxed)),
-        (
-            "rapport_messages_accepted_total",
-            "Mails handed over.",
-            live.messages_accepted.load(Ordering::Relaxed),
-        ),
-    ] {
+    for (name, help, value) in overview::counters(&app.platform) {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
     }
     let lag = app.platform.lag_events();

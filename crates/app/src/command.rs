@@ -283,6 +283,12 @@ pub fn segment(ask: Ask) -> Result<()> {
     }))
 }
 
+/// `rapport openapi`.
+pub fn openapi() -> Result<()> {
+    use std::io::Write;
+    std::io::stdout().write_all(api::openapi::text().as_bytes()).context("cannot print the document")
+}
+
 /// `rapport render`.
 pub fn render(render: &Render) -> Result<()> {
     let source = std::fs::read_to_string(&render.template)

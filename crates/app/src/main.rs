@@ -80,6 +80,8 @@ enum Command {
         #[command(subcommand)]
         ask: command::Ask,
     },
+    /// Prints the OpenAPI document of the HTTP interface
+    Openapi,
 }
 
 /// What `import` takes.
@@ -109,6 +111,7 @@ fn main() -> ExitCode {
             settings.over_file(None).and_then(|settings| command::query(&settings, &sql, json))
         }
         Command::Segment { ask } => command::segment(ask),
+        Command::Openapi => command::openapi(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

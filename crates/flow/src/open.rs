@@ -49,13 +49,7 @@ impl Platform {
         let store = store::Store::open(&location).await?;
         let lake = lake::Lake::open(&options.data_dir)?;
         let secret = store.meta_once("secret", &model::clock::random_hex::<32>()).await?;
-        let transport = match &options.smtp_url {
-            Some(url) if !options.demo => mail::Transport::Smtp(Box::new(
-                mail::Smtp::from_url(url)
-                    .map_err(|error| Error::invalid("invalid_smtp_url", "/smtp_url", error.to_string()))?,
-            )),
-            _ => mail::Transport::Inbox,
-        };
+        let transport = crate::transport::first(&options, &store).await?;
         let platform = Platform {
             started_at: clock.now(),
             clock,
@@ -69,6 +63,7 @@ impl Platform {
             live: Live::default(),
             options,
             wake: Wake::default(),
+            faults: crate::health::Faults::default(),
             registries: RwLock::new(HashMap::new()),
             fills: crate::fill::Fills::default(),
             recommender: crate::recommend::Recommender::default(),

@@ -84,13 +84,14 @@ pub struct Platform {
     /// How it was opened.
     pub options: Options,
     pub(crate) wake: Wake,
+    pub(crate) faults: crate::health::Faults,
     pub(crate) registries: RwLock<HashMap<WorkspaceId, Arc<Registry>>>,
     pub(crate) fills: crate::fill::Fills,
     pub(crate) recommender: Recommender,
     pub(crate) stepped: AtomicI64,
     pub(crate) started_at: Timestamp,
     pub(crate) secret: String,
-    pub(crate) transport: mail::Transport,
+    pub(crate) transport: crate::transport::Switch,
     pub(crate) signers: tokio::sync::Mutex<HashMap<String, Arc<mail::Signer>>>,
     pub(crate) _lock: store::DirectoryLock,
 }

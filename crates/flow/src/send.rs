@@ -113,17 +113,18 @@ impl Work {
 
 pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     platform.recover_intents().await;
-    let connections = platform.transport.connections_max().max(1);
     let mut work = Work::default();
     let mut doubts_at = Timestamp::MIN;
     while !stop.is_cancelled() {
         let now = platform.clock.now();
+        let connections = platform.transport.now().connections_max().max(1);
         if now - doubts_at >= DOUBTS_BEAT {
             doubts_at = now;
             platform.end_doubts().await;
         }
         if let Err(error) = work.refill(&platform, connections).await {
             tracing::error!(%error, "due messages could not be looked for");
+            platform.faults.note("Mail", now, &error);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -207,6 +208,7 @@ impl Platform {
         let id = message.id.clone();
         let Err(error) = self.send_one(message).await else { return };
         tracing::error!(%error, message = %id, "a message could not be sent; it rests");
+        self.faults.note("Mail", self.clock.now(), &error);
         if let Err(error) = self.store.hold_message(&id, self.clock.now() + RESTS_FOR).await {
             tracing::error!(%error, message = %id, "nor could it be put off");
             // It is taken again at once; a store at rest must not be asked in a loop.
@@ -253,7 +255,7 @@ impl Platform {
             Err(error) => return Err(error.into()),
         }
         let envelope = mail::Envelope { from: ready.return_path, to: message.recipient.clone() };
-        let delivery = self.transport.send(&envelope, &ready.raw).await;
+        let delivery = self.transport.now().send(&envelope, &ready.raw).await;
         self.record(
             &message,
             delivery,
@@ -329,7 +331,7 @@ impl Platform {
     fn return_path(&self, message: &MessageRow, from: &str) -> String {
         let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
         let own = self.tokens.seal_return_path(message.workspace, &message.id, domain);
-        own.filter(|_| self.transport.has_own_return_path()).unwrap_or_else(|| from.to_owned())
+        own.filter(|_| self.transport.now().has_own_return_path()).unwrap_or_else(|| from.to_owned())
     }
 
     async fn record(
@@ -515,7 +517,7 @@ impl Platform {
     /// # Errors
     /// None now; the settings may come from the store.
     pub async fn transport_name(&self, _workspace: WorkspaceId) -> Result<String, Error> {
-        Ok(match &self.transport {
+        Ok(match &*self.transport.now() {
             mail::Transport::Inbox => "built-in inbox; nothing leaves this machine".to_owned(),
             mail::Transport::Smtp(_) => "SMTP".to_owned(),
         })

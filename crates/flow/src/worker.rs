@@ -262,6 +262,7 @@ async fn step_events(platform: Arc<Platform>, stop: CancellationToken) {
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "events could not be stepped");
+                platform.faults.note("Step", platform.clock.now(), &error);
                 rest(&stop, PAUSE_AFTER_ERROR).await;
             }
         }
@@ -275,6 +276,7 @@ async fn step_timers(platform: Arc<Platform>, stop: CancellationToken) {
             Ok(_) => rest(&stop, TIMER_BEAT).await,
             Err(error) => {
                 tracing::error!(%error, "timers could not be stepped");
+                platform.faults.note("Step", platform.clock.now(), &error);
                 rest(&stop, PAUSE_AFTER_ERROR).await;
             }
         }
@@ -315,6 +317,7 @@ async fn relay(platform: Arc<Platform>, stop: CancellationToken) {
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "events of ours could not be relayed");
+                platform.faults.note("Relay", platform.clock.now(), &error);
                 rest(&stop, PAUSE_AFTER_ERROR).await;
             }
         }
@@ -345,6 +348,7 @@ async fn archive(platform: Arc<Platform>, stop: CancellationToken) {
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "events could not be archived");
+                platform.faults.note("Lake", platform.clock.now(), &error);
                 rest(&stop, PAUSE_AFTER_ERROR).await;
             }
         }

@@ -7,6 +7,7 @@ mod definition;
 mod error;
 mod log;
 mod open;
+mod page;
 mod read;
 mod row;
 mod send;

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS membership_history (
   entered INTEGER NOT NULL, cause TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS membership_history_segment ON membership_history (workspace, segment, id);
+CREATE INDEX IF NOT EXISTS membership_history_at ON membership_history (workspace, at, segment, entered);
 CREATE TABLE IF NOT EXISTS definition (
   workspace INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL,
   body TEXT NOT NULL, status TEXT NOT NULL, author TEXT NOT NULL, at INTEGER NOT NULL, current INTEGER NOT NULL,
@@ -77,6 +78,7 @@ CREATE TABLE IF NOT EXISTS quarantine (
   id INTEGER PRIMARY KEY, workspace INTEGER NOT NULL, received_at INTEGER NOT NULL, source TEXT NOT NULL,
   reasons TEXT NOT NULL, body TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS quarantine_received ON quarantine (workspace, received_at);
 CREATE TABLE IF NOT EXISTS item (
   workspace INTEGER NOT NULL, catalog TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (workspace, catalog, id)
 ) WITHOUT ROWID;

@@ -30,7 +30,7 @@ function Body({ data }: { data: Overview }) {
       <Figures>
         <Figure name="Events a second" value={tick?.events_per_second ?? data.events_per_second} note={<Sparkline values={rates} label="Events a second in the last minute" width={110} />} to="/events" />
         <Figure name="Profiles" value={tick?.profiles ?? data.profiles} note="everyone known" to="/profiles" />
-        <Figure name="Events today" value={data.events_today} note={`${count(data.rejected_today)} rejected, ${count(data.duplicates_today)} duplicates`} to="/events" />
+        <Figure name="Events today" value={data.events_today} note={`${count(data.rejected_today)} rejected`} to="/events" />
         <Figure name="Messages handed over" value={accepted} note={`${share(messages.opened ?? 0, accepted)} opened, ${share(messages.clicked ?? 0, accepted)} clicked`} to="/messages" search={{ state: "accepted" }} />
         <Figure name="Held back" value={messages.skipped} note="by consent, caps or conditions" to="/messages" search={{ state: "skipped" }} />
       </Figures>

@@ -32,8 +32,8 @@ function Body({ segment }: { segment: Segment }) {
         <Button onClick={() => void navigate({ to: `/segments/${segment.id}/edit` as never })}>Edit the condition</Button>
       </Head>
       <Figures>
-        <Figure name="Members now" value={segment.count} note={moved === null ? "live" : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in 24 hours`} />
-        <div className="figure"><div className="name">Last 24 hours</div><div style={{ marginTop: 10 }}><Sparkline values={trend} width={180} height={34} label="Members in the last 24 hours" /></div></div>
+        <Figure name="Members now" value={segment.count} note={moved === null ? "live" : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in 30 days`} />
+        <div className="figure"><div className="name">Last 30 days</div><div style={{ marginTop: 10 }}><Sparkline values={trend} width={180} height={34} label="Members in the last 30 days" /></div></div>
         <Figure name="Version" value={segment.versions?.[0]?.version ?? 1} note={<>changed <When at={segment.updated_at} /></>} />
       </Figures>
       <Section title="Condition">

@@ -20,7 +20,7 @@ export function Segments() {
         columns={[
           { title: "Segment", render: (row) => <><A to={`/segments/${row.id}`} className="main">{row.name}</A><div className="muted small ellipsis">{row.description || row.where}</div></> },
           { title: "State", stack: true, render: (row) => <Status of={row.status} /> },
-          { title: "Last 24 hours", wide: true, render: (row) => <Sparkline values={row.trend ?? []} label={`Members of ${row.name} in the last 24 hours`} /> },
+          { title: "Last 30 days", wide: true, render: (row) => <Sparkline values={row.trend ?? []} label={`Members of ${row.name} in the last 30 days`} /> },
           { title: "Changed", wide: true, render: (row) => <When at={row.updated_at} /> },
           { title: "Members", right: true, render: (row) => <strong style={{ fontWeight: 570 }}>{count(row.count)}</strong> },
         ]}

@@ -142,7 +142,6 @@ function Keys() {
         { title: "Name", render: (row) => <span style={{ fontWeight: 540 }}>{row.name}</span> },
         { title: "For", stack: true, render: (row) => <Status of="draft" label={words(row.kind)} /> },
         { title: "Created", wide: true, render: (row) => <When at={row.created_at} /> },
-        { title: "Last used", wide: true, render: (row) => <When at={row.last_used_at} /> },
         { title: "Action", right: true, render: (row) => <button type="button" className="plainbutton link small" onClick={() => { setLeaving(row); setAsking(true); }} aria-label={`Revoke ${row.name}`}>Revoke</button> },
       ]} empty={<Empty title="No key yet">A key lets a site, a server or a script speak to this workspace.</Empty>} />
       <Modal opened={asking} onClose={() => setAsking(false)} title="Revoke this key" closeButtonProps={{ "aria-label": "Close" }}>

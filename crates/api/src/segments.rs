@@ -1,0 +1,560 @@
+//! Segments: definitions with their members, previews, explanations, the editor's vocabulary.
+
+use std::collections::{BTreeMap, HashMap};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use flow::{DefinitionKind, Draft, Platform};
+use model::time::{DAY, MINUTE};
+use model::{ProfileId, Timestamp, Value, WorkspaceId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::DefinitionRow;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::Ws;
+use crate::extract::{Ask, At, Body};
+use crate::problem::Finding;
+use crate::profiles::{self, ProfileRow};
+use crate::shape::{Listing, Paging, Time};
+use crate::{App, Problem};
+
+/// Days of a trend, today's the last.
+const TREND_DAYS: usize = 30;
+/// Changes are summed over so long; every time zone's midnight is a multiple of it.
+const TREND_GRAIN: i64 = 15 * MINUTE;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(preview))
+        .routes(routes!(check))
+        .routes(routes!(explain))
+        .routes(routes!(vocabulary))
+        .routes(routes!(one, put, remove))
+        .routes(routes!(members))
+        .routes(routes!(history))
+        .routes(routes!(explain_segment))
+}
+
+/// A segment in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SegmentRow {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Its condition.
+    #[serde(rename = "where")]
+    pub condition: String,
+    /// Members now.
+    pub count: i64,
+    /// live.
+    pub status: String,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Members at the end of each of the last 30 days of the workspace, the last is now.
+    pub trend: Vec<i64>,
+}
+
+/// A segment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Segment {
+    /// The row.
+    #[serde(flatten)]
+    pub row: SegmentRow,
+    /// Its condition in plain English.
+    pub sentence: String,
+    /// Its condition as a tree.
+    pub json: Value,
+    /// Its versions, newest first.
+    pub versions: Vec<SegmentVersion>,
+}
+
+/// A version of a segment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SegmentVersion {
+    /// From 1.
+    pub version: i64,
+    /// When it was written.
+    pub at: Time,
+    /// Who wrote it.
+    pub author: String,
+    /// Its condition.
+    #[serde(rename = "where")]
+    pub condition: String,
+}
+
+/// What a segment is made from.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SegmentDraft {
+    /// Its id; made from the name when absent.
+    pub id: Option<String>,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// Its condition.
+    #[serde(rename = "where", default)]
+    pub condition: String,
+}
+
+/// A condition.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Condition {
+    /// Its text.
+    #[serde(rename = "where", default)]
+    pub condition: String,
+}
+
+fn field(row: &DefinitionRow, name: &str) -> String {
+    let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
+    body[name].as_str().unwrap_or_default().to_owned()
+}
+
+fn segment_row(row: &DefinitionRow, count: i64, trend: Vec<i64>) -> SegmentRow {
+    SegmentRow {
+        id: row.id.clone(),
+        name: row.name.clone(),
+        description: field(row, "description"),
+        condition: field(row, "where"),
+        count,
+        status: row.status.clone(),
+        updated_at: row.at.into(),
+        trend,
+    }
+}
+
+/// What entries and exits add up to, for each segment, by the day of the workspace (0 is today).
+type Changes = HashMap<String, BTreeMap<usize, i64>>;
+
+async fn changes(platform: &Platform, workspace: WorkspaceId) -> Result<Changes, Problem> {
+    let zone = platform.registry(workspace).zone.clone();
+    let now = platform.clock.now();
+    let date = |at: Timestamp| at.to_jiff().to_zoned_datetime(zone.clone()).date();
+    let today = date(now);
+    let since = now - (TREND_DAYS as i64 + 1) * DAY;
+    let mut out = Changes::new();
+    for (segment, at, net) in platform.store.membership_changes(workspace, since, TREND_GRAIN).await? {
+        let ago = (today - date(at)).get_days().max(0) as usize;
+        *out.entry(segment).or_default().entry(ago).or_default() += net;
+    }
+    Ok(out)
+}
+
+/// Members at the end of each day, from the members now and what changed since.
+fn trend(count: i64, changes: Option<&BTreeMap<usize, i64>>) -> Vec<i64> {
+    let mut members = count;
+    let mut out = Vec::with_capacity(TREND_DAYS);
+    for ago in 0..TREND_DAYS {
+        out.push(members.max(0));
+        members -= changes.and_then(|days| days.get(&ago)).copied().unwrap_or(0);
+    }
+    out.reverse();
+    out
+}
+
+/// All segments with their live counts.
+#[utoipa::path(get, path = "/api/segments", tag = "segments", operation_id = "segments", responses((status = 200, body = Listing<SegmentRow>)))]
+async fn list(State(app): State<App>, ws: Ws) -> Result<Json<Listing<SegmentRow>>, Problem> {
+    let store = &app.platform.store;
+    let counts: HashMap<String, i64> = store.segment_counts(ws.0).await?.into_iter().collect();
+    let changes = changes(&app.platform, ws.0).await?;
+    let rows = store.definitions(ws.0, "segment").await?;
+    let row = |row: &DefinitionRow| {
+        let count = counts.get(&row.id).copied().unwrap_or(0);
+        segment_row(row, count, trend(count, changes.get(&row.id)))
+    };
+    Ok(Json(Listing::all(rows.iter().map(row).collect())))
+}
+
+async fn assemble(platform: &Platform, workspace: WorkspaceId, id: &str) -> Result<Segment, Problem> {
+    let versions = platform.store.versions(workspace, DefinitionKind::Segment.name(), id).await?;
+    let current = versions.first().filter(|row| row.status != "deleted");
+    let current = current.ok_or_else(|| Problem::missing(&format!("There is no segment '{id}'.")))?;
+    let counts = platform.store.segment_counts(workspace).await?;
+    let count = counts.into_iter().find(|(known, _)| known == id).map_or(0, |(_, count)| count);
+    let changes = changes(platform, workspace).await?;
+    let row = segment_row(current, count, trend(count, changes.get(id)));
+    let check = platform.check(workspace, &row.condition);
+    let version = |row: &DefinitionRow| SegmentVersion {
+        version: row.version,
+        at: row.at.into(),
+        author: row.author.clone(),
+        condition: field(row, "where"),
+    };
+    let versions = versions.iter().map(version).collect();
+    Ok(Segment { row, sentence: check.sentence, json: check.json, versions })
+}
+
+/// One segment with its versions.
+#[utoipa::path(get, path = "/api/segments/{id}", tag = "segments", operation_id = "segment", params(("id" = String, Path)), responses((status = 200, body = Segment)))]
+async fn one(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<Json<Segment>, Problem> {
+    Ok(Json(assemble(&app.platform, ws.0, &id).await?))
+}
+
+async fn save(app: &App, ws: Ws, id: Option<String>, draft: SegmentDraft) -> Result<Segment, Problem> {
+    let body = json!({"where": draft.condition, "description": draft.description});
+    let draft = Draft { id: id.or(draft.id), name: draft.name, body };
+    let row = app.platform.save_definition(ws.0, DefinitionKind::Segment, draft, "console").await?;
+    assemble(&app.platform, ws.0, &row.id).await
+}
+
+/// Makes a segment, fills it from history and keeps it true from then on.
+#[utoipa::path(post, path = "/api/segments", tag = "segments", operation_id = "create_segment", request_body = SegmentDraft, responses((status = 201, body = Segment)))]
+async fn create(
+    State(app): State<App>,
+    ws: Ws,
+    Body(draft): Body<SegmentDraft>,
+) -> Result<(StatusCode, Json<Segment>), Problem> {
+    Ok((StatusCode::CREATED, Json(save(&app, ws, None, draft).await?)))
+}
+
+/// Writes a new version of a segment and puts it in force.
+#[utoipa::path(put, path = "/api/segments/{id}", tag = "segments", operation_id = "put_segment", params(("id" = String, Path)), request_body = SegmentDraft, responses((status = 200, body = Segment)))]
+async fn put(
+    State(app): State<App>,
+    ws: Ws,
+    At(id): At<String>,
+    Body(draft): Body<SegmentDraft>,
+) -> Result<Json<Segment>, Problem> {
+    Ok(Json(save(&app, ws, Some(id), draft).await?))
+}
+
+/// Takes a segment out of force; its versions are kept.
+#[utoipa::path(delete, path = "/api/segments/{id}", tag = "segments", operation_id = "delete_segment", params(("id" = String, Path)), responses((status = 204, description = "It is gone.")))]
+async fn remove(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<StatusCode, Problem> {
+    app.platform.delete_definition(ws.0, DefinitionKind::Segment, &id, "console").await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How many, and who.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Preview {
+    /// Profiles for whom the condition holds.
+    pub count: i64,
+    /// Profiles asked.
+    pub total: i64,
+    /// Some of them.
+    pub sample: Vec<ProfileRow>,
+    /// How long it took.
+    pub took_ms: u64,
+    /// The condition in plain English.
+    pub sentence: String,
+}
+
+/// Counts for whom a condition holds, over all history.
+#[utoipa::path(post, path = "/api/segments/preview", tag = "segments", operation_id = "preview_segment", request_body = Condition, responses((status = 200, body = Preview)))]
+async fn preview(
+    State(app): State<App>,
+    ws: Ws,
+    Body(ask): Body<Condition>,
+) -> Result<Json<Preview>, Problem> {
+    let found = app.platform.preview(ws.0, &ask.condition).await?;
+    Ok(Json(Preview {
+        count: found.count as i64,
+        total: found.total as i64,
+        sample: profiles::rows_of(&app.platform, ws.0, &found.sample).await?,
+        took_ms: found.took_ms,
+        sentence: found.sentence,
+    }))
+}
+
+/// Whether a condition can be saved.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Check {
+    /// It can be saved.
+    pub ok: bool,
+    /// What must be corrected.
+    pub errors: Vec<Finding>,
+    /// What deserves a look.
+    pub warnings: Vec<Finding>,
+    /// In plain English.
+    pub sentence: String,
+    /// The tree.
+    pub json: Value,
+}
+
+/// Checks a condition's text while somebody types.
+#[utoipa::path(post, path = "/api/segments/check", tag = "segments", operation_id = "check_segment", request_body = Condition, responses((status = 200, body = Check)))]
+async fn check(State(app): State<App>, ws: Ws, Body(ask): Body<Condition>) -> Json<Check> {
+    let check = app.platform.check(ws.0, &ask.condition);
+    Json(Check {
+        ok: check.ok,
+        errors: check.errors.into_iter().map(Finding::from).collect(),
+        warnings: check.warnings.into_iter().map(Finding::from).collect(),
+        sentence: check.sentence,
+        json: check.json,
+    })
+}
+
+/// A condition and a profile.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ExplainRequest {
+    /// The condition.
+    #[serde(rename = "where", default)]
+    pub condition: String,
+    /// The profile.
+    pub profile: i64,
+}
+
+/// Why a condition holds for a profile, or does not.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Explanation {
+    /// Whether it holds.
+    pub holds: bool,
+    /// When that changes if nothing happens.
+    pub changes_at: Option<Time>,
+    /// Part by part.
+    pub tree: Explained,
+}
+
+/// A part of a condition.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Explained {
+    /// The part, as text of the language; `and`, `or`, `not` for groups.
+    pub text: String,
+    /// In plain English.
+    pub sentence: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// The value that was tested.
+    pub value: Option<String>,
+    /// The deciding events, latest first.
+    pub evidence: Vec<Evidence>,
+    /// When it changes if nothing happens.
+    pub until: Option<Time>,
+    /// The parts of a group.
+    #[schema(no_recursion)]
+    pub children: Vec<Explained>,
+}
+
+/// An event that decided a part.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Evidence {
+    /// Its name.
+    pub name: String,
+    /// When it happened.
+    pub at: Time,
+}
+
+fn explained(tree: segment::Explanation) -> Explained {
+    let evidence = tree.evidence.into_iter().map(|event| Evidence { name: event.name, at: event.at.into() });
+    Explained {
+        text: tree.text,
+        sentence: tree.sentence,
+        holds: tree.holds,
+        value: tree.value,
+        evidence: evidence.collect(),
+        until: tree.until.map(Time::from),
+        children: tree.children.into_iter().map(explained).collect(),
+    }
+}
+
+async fn explanation(app: &App, ws: Ws, text: &str, profile: i64) -> Result<Json<Explanation>, Problem> {
+    let tree = app.platform.explain(ws.0, text, ProfileId(profile)).await?;
+    Ok(Json(Explanation { holds: tree.holds, changes_at: tree.until.map(Time::from), tree: explained(tree) }))
+}
+
+/// Explains a condition for one profile.
+#[utoipa::path(post, path = "/api/segments/explain", tag = "segments", operation_id = "explain_condition", request_body = ExplainRequest, responses((status = 200, body = Explanation)))]
+async fn explain(
+    State(app): State<App>,
+    ws: Ws,
+    Body(ask): Body<ExplainRequest>,
+) -> Result<Json<Explanation>, Problem> {
+    explanation(&app, ws, &ask.condition, ask.profile).await
+}
+
+/// For whom.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ForWhom {
+    /// The profile.
+    pub profile: i64,
+}
+
+/// Explains why a profile is in a segment, or is not.
+#[utoipa::path(get, path = "/api/segments/{id}/explain", tag = "segments", operation_id = "explain_segment", params(("id" = String, Path), ForWhom), responses((status = 200, body = Explanation)))]
+async fn explain_segment(
+    State(app): State<App>,
+    ws: Ws,
+    At(id): At<String>,
+    Ask(ask): Ask<ForWhom>,
+) -> Result<Json<Explanation>, Problem> {
+    let condition = app.platform.registry(ws.0).segments.get(&id).map(|segment| segment.condition.clone());
+    let condition = condition.ok_or_else(|| Problem::missing(&format!("There is no segment '{id}'.")))?;
+    explanation(&app, ws, &condition, ask.profile).await
+}
+
+/// The members of a segment, the most recently seen first.
+#[utoipa::path(get, path = "/api/segments/{id}/members", tag = "segments", operation_id = "segment_members", params(("id" = String, Path), Paging), responses((status = 200, body = Listing<ProfileRow>)))]
+async fn members(
+    State(app): State<App>,
+    ws: Ws,
+    At(id): At<String>,
+    Ask(paging): Ask<Paging>,
+) -> Result<Json<Listing<ProfileRow>>, Problem> {
+    exists(&app, ws, &id).await?;
+    let which = profiles::Which { q: None, segment: Some(id) };
+    Ok(Json(profiles::listing(&app.platform, ws.0, &which, &paging).await?))
+}
+
+async fn exists(app: &App, ws: Ws, id: &str) -> Result<(), Problem> {
+    let found = app.platform.definition(ws.0, DefinitionKind::Segment, id).await?;
+    found.map(|_| ()).ok_or_else(|| Problem::missing(&format!("There is no segment '{id}'.")))
+}
+
+/// An entry into a segment, or an exit.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Change {
+    /// When.
+    pub at: Time,
+    /// Who.
+    pub profile_id: i64,
+    /// What to call them; null when the profile is gone.
+    pub display: Option<String>,
+    /// entered or exited.
+    pub change: String,
+    /// Why.
+    pub cause: String,
+}
+
+/// Entries and exits of a segment, newest first.
+#[utoipa::path(get, path = "/api/segments/{id}/history", tag = "segments", operation_id = "segment_history", params(("id" = String, Path), Paging), responses((status = 200, body = Listing<Change>)))]
+async fn history(
+    State(app): State<App>,
+    ws: Ws,
+    At(id): At<String>,
+    Ask(paging): Ask<Paging>,
+) -> Result<Json<Listing<Change>>, Problem> {
+    exists(&app, ws, &id).await?;
+    let store = &app.platform.store;
+    let mut rows = store.segment_history(ws.0, &id, paging.from(i64::MAX), paging.ask()).await?;
+    let next_cursor = paging.cut(&mut rows, |row| row.0.to_string());
+    let ids: Vec<ProfileId> = rows.iter().map(|row| row.1).collect();
+    let people = profiles::rows_of(&app.platform, ws.0, &ids).await?;
+    let names: HashMap<i64, String> =
+        people.into_iter().map(|row| (row.person.id, row.person.display)).collect();
+    let change = |(_, profile, at, entered, cause): (i64, ProfileId, Timestamp, bool, String)| Change {
+        at: at.into(),
+        profile_id: profile.0,
+        display: names.get(&profile.0).cloned(),
+        change: if entered { "entered" } else { "exited" }.to_owned(),
+        cause,
+    };
+    Ok(Json(Listing { items: rows.into_iter().map(change).collect(), next_cursor, total: None }))
+}
+
+/// Names for the condition editor.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Vocabulary {
+    /// Attributes of the profiles seen last.
+    pub attributes: Vec<KnownAttribute>,
+    /// Events, the most frequent first.
+    pub events: Vec<KnownEvent>,
+    /// Segments.
+    pub segments: Vec<KnownSegment>,
+}
+
+/// An attribute's name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KnownAttribute {
+    /// The name.
+    pub name: String,
+    /// number, bool, list or text.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Some values.
+    pub examples: Vec<Value>,
+}
+
+/// An event's name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KnownEvent {
+    /// The name.
+    pub name: String,
+    /// Properties of one of them.
+    pub properties: Vec<String>,
+}
+
+/// A segment's name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KnownSegment {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Names of attributes, events and segments that a condition can use.
+#[utoipa::path(get, path = "/api/segments/vocabulary", tag = "segments", responses((status = 200, body = Vocabulary)))]
+async fn vocabulary(State(app): State<App>, ws: Ws) -> Result<Json<Vocabulary>, Problem> {
+    let sql = "SELECT name, max(properties) FROM events GROUP BY name ORDER BY count(*) DESC LIMIT 200";
+    let names = app.platform.query(ws.0, sql).await?;
+    let event = |row: &Vec<Value>| {
+        let sample: Value =
+            row[1].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let properties = sample.as_object().map(|map| map.keys().cloned().collect());
+        KnownEvent {
+            name: row[0].as_str().unwrap_or_default().to_owned(),
+            properties: properties.unwrap_or_default(),
+        }
+    };
+    let registry = app.platform.registry(ws.0);
+    let segment = |(id, segment): (&String, &flow::registry::SegmentInForce)| KnownSegment {
+        id: id.clone(),
+        name: segment.name.clone(),
+    };
+    Ok(Json(Vocabulary {
+        attributes: attributes(&app.platform, ws.0).await?,
+        events: names.rows.iter().map(event).collect(),
+        segments: registry.segments.iter().map(segment).collect(),
+    }))
+}
+
+async fn attributes(platform: &Platform, workspace: WorkspaceId) -> Result<Vec<KnownAttribute>, Problem> {
+    let mut known: BTreeMap<String, (&str, Vec<Value>)> = BTreeMap::new();
+    for profile in platform.store.search_profiles(workspace, None, None, 0, 200).await? {
+        for (name, value) in flow::Hot::decode(&profile.state)?.profile.values() {
+            let kind = match &value {
+                Value::Number(_) => "number",
+                Value::Bool(_) => "bool",
+                Value::Array(_) => "list",
+                _ => "text",
+            };
+            let (_, examples) = known.entry(name).or_insert((kind, Vec::new()));
+            if examples.len() < 5 && !examples.contains(&value) {
+                examples.push(value);
+            }
+        }
+    }
+    known.entry("engagement_score".to_owned()).or_insert(("number", vec![json!(80)]));
+    let attribute = |(name, (kind, examples)): (String, (&str, _))| KnownAttribute {
+        name,
+        kind: kind.to_owned(),
+        examples,
+    };
+    Ok(known.into_iter().map(attribute).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trend_ends_with_the_members_now_and_undoes_what_changed() {
+        let changes = BTreeMap::from([(0, 2), (2, -1)]);
+        let trend = trend(10, Some(&changes));
+        assert_eq!(trend.len(), TREND_DAYS);
+        assert_eq!(trend[TREND_DAYS - 4..], [9, 8, 8, 10]);
+        assert_eq!(super::trend(3, None), vec![3; TREND_DAYS]);
+    }
+}
