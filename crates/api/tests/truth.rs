@@ -233,7 +233,7 @@ async fn a_stored_transport_is_shown_without_its_password_and_the_command_line_w
     }
     assert_eq!(put(json!({"kind": "inbox"})).await.json()["transport"]["kind"], "inbox");
     let fixed = Server::with(|options| {
-        options.smtp_url = Some("smtp://a:p4ssword@127.0.0.1:7729?tls=none".to_owned())
+        options.smtp_url = Some("smtp://a:p4ssword@127.0.0.1:7729?tls=none".to_owned());
     })
     .await;
     let settings = fixed.call("GET", "/api/settings", None).await;
