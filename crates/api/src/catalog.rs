@@ -60,6 +60,9 @@ async fn items(
 ) -> Result<Json<Listing<Item>>, Problem> {
     let after = paging.cursor.as_deref().unwrap_or_default();
     let mut rows = app.platform.store.items_after(ws.0, &catalog, after, paging.ask()).await?;
+    if rows.is_empty() && after.is_empty() {
+        return Err(Problem::missing(&format!("There is no catalogue '{catalog}'.")));
+    }
     let next_cursor = paging.cut(&mut rows, |row| row.0.clone());
     Ok(Json(Listing { items: rows.into_iter().map(item).collect(), next_cursor, total: None }))
 }

@@ -1,13 +1,14 @@
 //! The collector: drop-in for Segment's published SDKs. 2xx only after the events are durable.
 
 use std::io::Read;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -29,17 +30,26 @@ use crate::{App, Problem, auth};
 pub(crate) const PIXEL: &[u8] =
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;";
 
-pub fn routes(body_bytes_max: usize) -> OpenApiRouter<App> {
-    let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::POST]).allow_headers([
-        header::AUTHORIZATION,
-        header::CONTENT_TYPE,
-        HeaderName::from_static("x-retry-count"),
-    ]);
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(collect)).routes(routes!(pixel)).routes(routes!(settings))
+}
+
+/// The routes as other sites' pages may use them.
+///
+/// The answer to a wrong method is set below the CORS layer, which must see every preflight first.
+pub fn dressed(routes: Router<App>, body_bytes_max: usize) -> Router<App> {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("x-retry-count"),
+        ])
+        .expose_headers([header::RETRY_AFTER]);
     // Compressed bodies may be as long as what they may become.
-    OpenApiRouter::new()
-        .routes(routes!(collect))
-        .routes(routes!(pixel))
-        .routes(routes!(settings))
+    routes
+        .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(cors)
 }
@@ -58,11 +68,21 @@ fn call_of(name: &str) -> Option<(Option<Call>, bool)> {
     })
 }
 
-struct Inflight<'a>(&'a App, usize);
+/// Room taken for a body while it is in work.
+struct Inflight(Arc<AtomicUsize>, usize);
 
-impl Drop for Inflight<'_> {
+impl Inflight {
+    fn take(app: &App, bytes: usize) -> Result<Inflight, Problem> {
+        let before = app.inflight.fetch_add(bytes, Ordering::AcqRel);
+        let taken = Inflight(app.inflight.clone(), bytes);
+        let most = app.platform.options.limits.ingest_inflight_bytes_max;
+        if before + bytes > most { Err(Problem::busy()) } else { Ok(taken) }
+    }
+}
+
+impl Drop for Inflight {
     fn drop(&mut self) {
-        self.0.inflight.fetch_sub(self.1, Ordering::AcqRel);
+        self.0.fetch_sub(self.1, Ordering::AcqRel);
     }
 }
 
@@ -104,17 +124,18 @@ pub struct ItemResult {
 async fn collect(
     State(app): State<App>,
     Path(name): Path<String>,
-    headers: HeaderMap,
-    Raw(body): Raw,
+    request: Request,
 ) -> Result<Response, Problem> {
     let (route, history) = call_of(&name).ok_or_else(|| Problem::missing("There is no such call."))?;
-    let weight = body.len() + 1_024;
-    let before = app.inflight.fetch_add(weight, Ordering::AcqRel);
-    let _inflight = Inflight(&app, weight);
-    if before > app.platform.options.limits.ingest_inflight_bytes_max {
-        return Err(Problem::busy());
-    }
     let limit = app.platform.options.limits.batch_bytes_max;
+    let headers = request.headers().clone();
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > limit) {
+        return Err(too_large());
+    }
+    // Room is taken before the body is read: what waits is bounded, too.
+    let _inflight = Inflight::take(&app, length.unwrap_or(limit) + 1_024)?;
+    let Raw(body) = Raw::from_request(request, &app).await?;
     let body = inflate(&headers, body, limit)?;
     let key = auth::bearer(&headers).filter(|key| !key.is_empty()).or_else(|| write_key_in(&body));
     let (workspace, trust) = sender(&app, key).await?;
@@ -144,6 +165,10 @@ fn result(item: &flow::ItemOutcome) -> ItemResult {
     ItemResult { message_id: item.message_id.clone(), status, conflict, reasons }
 }
 
+fn too_large() -> Problem {
+    Problem::too_large("The body is longer than a batch may be: send less at once.")
+}
+
 fn mark_history(batch: &mut flow::Batch, history: bool) {
     for event in batch.items.iter_mut().flatten() {
         event.backfill |= history;
@@ -166,7 +191,7 @@ fn inflate(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, Prob
     let mut out = Vec::new();
     let read = reader.take(limit as u64 + 1).read_to_end(&mut out);
     if out.len() > limit {
-        return Err(Problem::too_large("The body is longer than a batch may be: send less at once."));
+        return Err(too_large());
     }
     read.map_err(|_| Problem::unreadable("The body cannot be decompressed."))?;
     Ok(Bytes::from(out))

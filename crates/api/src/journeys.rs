@@ -91,6 +91,7 @@ pub struct JourneyDraft {
 
 /// One passage of one profile.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the name in JSON")]
 pub struct Entry {
     /// Its id.
     pub entry_id: String,

@@ -54,7 +54,7 @@ pub struct App {
 /// The routes with their description; nothing is served that is not described.
 pub(crate) fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
     let (router, api) = OpenApiRouter::with_openapi(openapi::frame())
-        .merge(collector::routes(model::limit::BATCH_BYTES_MAX))
+        .merge(collector::routes())
         .merge(guarded(None))
         .merge(open())
         .split_for_parts();
@@ -101,8 +101,9 @@ pub fn router(platform: Arc<Platform>) -> Router {
         HeaderValue::from_static("nosniff"),
     );
     let limit = app.platform.options.limits.batch_bytes_max;
-    let routes = collector::routes(limit).merge(guarded(Some(&app))).merge(open());
-    Router::from(routes)
+    let collector = collector::dressed(Router::from(collector::routes()), limit);
+    Router::from(guarded(Some(&app)).merge(open()))
+        .merge(collector)
         .fallback(console_file)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(1 << 20))

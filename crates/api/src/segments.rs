@@ -414,6 +414,7 @@ async fn exists(app: &App, ws: Ws, id: &str) -> Result<(), Problem> {
 
 /// An entry into a segment, or an exit.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the name in JSON")]
 pub struct Change {
     /// When.
     pub at: Time,

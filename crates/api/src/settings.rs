@@ -63,6 +63,7 @@ pub struct Transport {
 
 /// What the collector takes.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "a limit says that it is one")]
 pub struct Limits {
     /// Bytes of one event.
     pub event_bytes_max: u64,

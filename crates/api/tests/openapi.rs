@@ -1,4 +1,5 @@
 //! The description and what is served are the same thing, and the committed snapshot is the description.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,5 +1,10 @@
 //! One suite for both databases. SQLite always; PostgreSQL when `RAPPORT_TEST_POSTGRES` names a server
 //! (`postgres://…` of a user who may create databases): each test gets a database of its own there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests; the server is named by the environment"
+)]
 
 #![expect(
     clippy::unwrap_used,
@@ -747,4 +752,74 @@ proptest! {
             assert_eq!(stored, expected);
         });
     }
+}
+
+#[test]
+fn pages_of_the_api_are_answered_alike() {
+    everywhere("pages", |location| async move {
+        let store = Store::open(&location).await.unwrap();
+        let mut step = StepCommit::new("step", Position(0), Position(1));
+        step.profiles = (1..=3).map(|id| profile(id, &format!("p{id}@shop.example"), None)).collect();
+        step.memberships = vec![
+            change("a", 1, true, 10),
+            change("a", 2, true, 95),
+            change("a", 1, false, 99),
+            change("b", 3, true, 120),
+        ];
+        for (id, entered, exit) in [("e1", 5, None), ("e2", 7, Some("completed")), ("e3", 7, Some("ordered"))]
+        {
+            step.entries.push(EntryRow {
+                workspace: W,
+                id: id.to_owned(),
+                journey: "j".to_owned(),
+                version: 1,
+                profile: ProfileId(1),
+                node: "n".to_owned(),
+                key: String::new(),
+                entered_at: at(entered),
+                due_at: None,
+                exited_at: exit.map(|_| at(9)),
+                exit_reason: exit.map(str::to_owned),
+                passed: Vec::new(),
+            });
+        }
+        store.commit_step(&step).await.unwrap();
+
+        let ids = |rows: Vec<EntryRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+        let first = store.entries_before(W, Some("j"), None, None, 2).await.unwrap();
+        let after = first.last().map(|row| (row.entered_at, row.id.clone()));
+        assert_eq!(ids(first), ["e3", "e2"]);
+        assert_eq!(ids(store.entries_before(W, Some("j"), None, after.as_ref(), 2).await.unwrap()), ["e1"]);
+        assert!(store.entries_before(OTHER, None, None, None, 9).await.unwrap().is_empty());
+        assert_eq!(store.completed_counts(W).await.unwrap(), [("j".to_owned(), 1)]);
+
+        let mut changes = store.membership_changes(W, at(20), 100).await.unwrap();
+        changes.sort();
+        assert_eq!(changes, [("a".to_owned(), at(0), 0), ("b".to_owned(), at(100), 1)]);
+
+        let refused = [("[]".to_owned(), "x".to_owned()), ("[]".to_owned(), "y".to_owned())];
+        store.quarantine(W, at(50), "collector", &refused).await.unwrap();
+        store.quarantine(W, at(150), "collector", &refused[..1]).await.unwrap();
+        assert_eq!(store.quarantined_since(W, at(51)).await.unwrap(), 1);
+        assert_eq!(store.quarantined_since(OTHER, at(0)).await.unwrap(), 0);
+        let mut by = store.quarantined_by(W, at(0), 100).await.unwrap();
+        by.sort();
+        assert_eq!(by, [(at(0), 2), (at(100), 1)]);
+
+        assert_eq!(store.messages_due(at(99)).await.unwrap(), (0, None));
+        store.plan_message(&message("k1", 1)).await.unwrap();
+        assert_eq!(store.messages_due(at(99)).await.unwrap(), (1, Some(at(10))));
+        assert_eq!(store.messages_due(at(9)).await.unwrap(), (0, None));
+
+        let items: Vec<_> =
+            ["p1", "p2", "p3"].map(|id| (id.to_owned(), format!("{{\"id\":\"{id}\"}}"))).into();
+        store.put_items(W, "products", &items).await.unwrap();
+        assert_eq!(store.catalogs(W).await.unwrap(), [("products".to_owned(), 3)]);
+        assert_eq!(store.items_after(W, "products", "p1", 1).await.unwrap(), items[1..2]);
+        assert_eq!(store.item(W, "products", "p3").await.unwrap(), Some(items[2].1.clone()));
+        assert!(store.delete_item(W, "products", "p3").await.unwrap());
+        assert!(!store.delete_item(W, "products", "p3").await.unwrap());
+        assert!(!store.delete_item(OTHER, "products", "p1").await.unwrap());
+        assert_eq!(store.item(W, "products", "p3").await.unwrap(), None);
+    });
 }

@@ -1,5 +1,10 @@
 //! A platform in a directory of its own, and requests through the real router.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test file uses a part; helpers of tests"
+)]
 
 use std::sync::Arc;
 
@@ -49,6 +54,11 @@ impl Server {
     }
 
     pub async fn with(change: impl FnOnce(&mut Options)) -> Server {
+        Server::at(Clock::system(), change).await
+    }
+
+    /// With a clock of the test's own.
+    pub async fn at(clock: Clock, change: impl FnOnce(&mut Options)) -> Server {
         let dir = tempfile::tempdir().unwrap();
         let mut options = Options {
             data_dir: dir.path().to_owned(),
@@ -58,7 +68,7 @@ impl Server {
             ..Options::default()
         };
         change(&mut options);
-        let platform = Platform::open(options, Clock::system()).await.unwrap();
+        let platform = Platform::open(options, clock).await.unwrap();
         let router = api::router(platform.clone());
         Server { platform, router, _dir: dir }
     }
@@ -68,6 +78,42 @@ impl Server {
         let (head, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 64 << 20).await.unwrap().to_vec();
         Answer { status: head.status, headers: head.headers, body }
+    }
+
+    /// Calls of a server's key; all of them are stored.
+    pub async fn collect(&self, calls: Value) {
+        let key = [("authorization", basic(WRITE_KEY))];
+        let key: Vec<(&str, &str)> = key.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let body = serde_json::json!({"batch": calls}).to_string();
+        let answer = self.send(request("POST", "/v1/batch", &key, body)).await;
+        assert_eq!(answer.text(), r#"{"success":true}"#);
+    }
+
+    /// Waits for the workers: everything collected has been stepped and is in the lake.
+    pub async fn stepped(&self) {
+        until(async || self.platform.lag_events() == 0).await;
+    }
+
+    /// All items of a list, page by page.
+    pub async fn pages(&self, path: &str, limit: usize) -> Vec<Value> {
+        let mut out = Vec::new();
+        let mut cursor = String::new();
+        let sign = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let answer = self.call("GET", &format!("{path}{sign}limit={limit}{cursor}"), None).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+            let page = answer.json();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= limit, "{path}");
+            out.extend(items.iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => {
+                    assert_eq!(items.len(), limit, "{path}: a cursor stands on a full page");
+                    cursor = format!("&cursor={}", next.replace(':', "%3A"));
+                }
+                None => return out,
+            }
+        }
     }
 
     /// A call of the admin API with the API key.
@@ -98,6 +144,23 @@ impl Server {
         };
         self.send(request.body(body).unwrap()).await
     }
+}
+
+/// Waits until something holds; gives up after a minute.
+pub async fn until(holds: impl AsyncFn() -> bool) {
+    for _ in 0..6_000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it did not come to hold");
+}
+
+/// `Basic` authorization with a write key.
+pub fn basic(key: &str) -> String {
+    use base64::Engine;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{key}:")))
 }
 
 /// A request of any kind.
