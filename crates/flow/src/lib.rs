@@ -3,6 +3,7 @@
 //! The only crate that composes the engines. HTTP, the demo and imports stand on [`Platform`].
 
 mod balance;
+mod catalogue;
 mod codec;
 mod compose;
 mod emit;

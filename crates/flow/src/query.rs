@@ -174,25 +174,6 @@ impl Platform {
         Ok(())
     }
 
-    /// Writes items of a catalogue.
-    ///
-    /// # Errors
-    /// When nothing was written.
-    pub async fn put_items(
-        &self,
-        workspace: WorkspaceId,
-        catalog: &str,
-        items: Vec<(String, Value)>,
-    ) -> Result<(), Error> {
-        let items: Vec<(String, String)> =
-            items.into_iter().map(|(id, body)| (id, body.to_string())).collect();
-        self.store.put_items(workspace, catalog, &items).await?;
-        if catalog == crate::recommend::CATALOGUE {
-            self.recommender.catalogue_changed(workspace);
-        }
-        Ok(())
-    }
-
     /// Writes pictures that `/media/` serves. Shape: (name, SVG).
     ///
     /// # Errors

@@ -3,23 +3,24 @@
 //! A model is fitted from the lake in the background. A list is ranked from the profile's own history, which lies in
 //! its state: composing a mail reads neither the lake nor the catalogue's table. See `docs/recommendations.md`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::time::{DAY, MINUTE};
 use model::{ProfileId, Timestamp, Value, WorkspaceId};
-use recommend::{Action, History, Interaction, Item, Model, Recommendation, Request};
+use recommend::{Action, History, Interaction, Model, Recommendation, Request};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::catalogue::{Barred, Catalogue};
 use crate::platform::Platform;
 
 /// The catalogue that is offered from.
-pub(crate) const CATALOGUE: &str = "products";
+const CATALOGUE: &str = "products";
 /// Interactions older than this are not fitted. Units: microseconds.
 const FIT_AGE_MAX: i64 = 400 * DAY;
 /// Interactions fitted, the newest.
@@ -32,65 +33,8 @@ const FIT_OLD: i64 = 15 * MINUTE;
 const FIT_BEAT: Duration = Duration::from_secs(10);
 /// After a change of the catalogue: imports change it many times in a row.
 const FIT_REST: Duration = Duration::from_secs(1);
-
-/// Why an item cannot be offered now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Barred {
-    SoldOut,
-    NoPrice,
-}
-
-struct Goods {
-    body: Value,
-    barred: Option<Barred>,
-}
-
-impl Goods {
-    fn new(body: Value) -> Goods {
-        let sold_out = number(&body["stock"]).is_some_and(|stock| stock <= 0.0)
-            || body["in_stock"] == json!(false)
-            || body["available"] == json!(false);
-        let priced = number(&body["price"]).is_some_and(|price| price >= 0.0);
-        let barred = match (sold_out, priced) {
-            (true, _) => Some(Barred::SoldOut),
-            (false, false) => Some(Barred::NoPrice),
-            (false, true) => None,
-        };
-        Goods { body, barred }
-    }
-
-    fn item(&self, id: &str) -> Item {
-        let text = |name: &str| self.body[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        Item {
-            id: id.to_owned(),
-            name: text("name").or_else(|| text("title")).unwrap_or_else(|| id.to_owned()),
-            category: text("category"),
-            created_at: text("created_at")
-                .and_then(|text| Timestamp::parse(&text))
-                .unwrap_or_else(|| Timestamp::from_secs(0)),
-        }
-    }
-}
-
-/// A number, or a text that is one: tables give texts.
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
-}
-
-#[derive(Default)]
-struct Catalogue {
-    goods: BTreeMap<String, Goods>,
-}
-
-impl Catalogue {
-    fn offers(&self, id: &str) -> bool {
-        self.goods.get(id).is_some_and(|goods| goods.barred.is_none())
-    }
-
-    fn items(&self) -> impl Iterator<Item = Item> + '_ {
-        self.goods.iter().map(|(id, goods)| goods.item(id))
-    }
-}
+/// A fit that misses new items is not older than this. Units: microseconds.
+const FIT_CHANGED: i64 = MINUTE;
 
 struct Fitted {
     model: Model,
@@ -103,7 +47,7 @@ struct Fitted {
 struct Shelf {
     catalogue: Option<Arc<Catalogue>>,
     fitted: Option<Arc<Fitted>>,
-    /// Changes of the catalogue, and how many of them the fit knows.
+    /// Changes of the catalogue that a model has to know, and how many of them the fit knows.
     changes: u64,
     changes_fitted: u64,
     /// Interactions that the fit does not know.
@@ -115,9 +59,10 @@ impl Shelf {
         let Some((fitted, at)) = self.fitted.as_ref().and_then(|fitted| Some((fitted, fitted.at?))) else {
             return true;
         };
-        self.changes != self.changes_fitted
+        let old = now - at;
+        (self.changes != self.changes_fitted && (fitted.model.is_empty() || old >= FIT_CHANGED))
             || self.fresh >= (fitted.interactions / 20).max(FIT_FRESH_MIN)
-            || (self.fresh > 0 && now - at >= FIT_OLD)
+            || (self.fresh > 0 && old >= FIT_OLD)
     }
 }
 
@@ -125,6 +70,8 @@ impl Shelf {
 #[derive(Default)]
 pub(crate) struct Recommender {
     shelves: Mutex<HashMap<WorkspaceId, Shelf>>,
+    /// Held while the catalogue is written or read as a whole, so that memory follows the store.
+    catalogue: tokio::sync::Mutex<()>,
     wake: Notify,
 }
 
@@ -144,14 +91,26 @@ impl Recommender {
         }
     }
 
-    /// Forgets the catalogue: it is read anew when asked for.
-    pub fn catalogue_changed(&self, workspace: WorkspaceId) {
+    /// Takes rows that were written to the catalogue.
+    fn put(&self, workspace: WorkspaceId, items: &[(String, Value)]) {
         let mut shelves = self.shelves();
         let shelf = shelves.entry(workspace).or_default();
-        shelf.changes += 1;
-        shelf.catalogue = None;
+        let changed = match &mut shelf.catalogue {
+            Some(catalogue) => {
+                let catalogue = Arc::make_mut(catalogue);
+                items
+                    .iter()
+                    .filter(|(_, body)| body.is_object())
+                    .filter(|(id, body)| catalogue.put(id, body.clone()))
+                    .count()
+            }
+            None => items.len(),
+        };
+        shelf.changes += changed as u64;
         drop(shelves);
-        self.wake.notify_one();
+        if changed > 0 {
+            self.wake.notify_one();
+        }
     }
 }
 
@@ -203,30 +162,52 @@ impl Platform {
         Ok(offer(&catalogue, &fitted, history, limit, self.clock.now()))
     }
 
+    /// Writes items of a catalogue.
+    ///
+    /// # Errors
+    /// When nothing was written.
+    pub async fn put_items(
+        &self,
+        workspace: WorkspaceId,
+        catalog: &str,
+        items: Vec<(String, Value)>,
+    ) -> Result<(), Error> {
+        let rows: Vec<(String, String)> =
+            items.iter().map(|(id, body)| (id.clone(), body.to_string())).collect();
+        let _one = self.recommender.catalogue.lock().await;
+        self.store.put_items(workspace, catalog, &rows).await?;
+        if catalog == CATALOGUE {
+            self.recommender.put(workspace, &items);
+        }
+        Ok(())
+    }
+
     async fn shelf(&self, workspace: WorkspaceId) -> Result<(Arc<Catalogue>, Arc<Fitted>), Error> {
-        let changes = {
+        let held = || {
             let mut shelves = self.recommender.shelves();
             let shelf = shelves.entry(workspace).or_default();
-            if let (Some(catalogue), Some(fitted)) = (&shelf.catalogue, &shelf.fitted) {
-                return Ok((catalogue.clone(), fitted.clone()));
-            }
-            shelf.changes
+            shelf.catalogue.clone().zip(shelf.fitted.clone())
         };
-        let rows = self.store.items(workspace, CATALOGUE).await?;
-        let goods = rows.into_iter().filter_map(|(id, body)| {
-            Some((id, Goods::new(serde_json::from_str(&body).ok().filter(Value::is_object)?)))
-        });
-        let catalogue = Arc::new(Catalogue { goods: goods.collect() });
+        if let Some(found) = held() {
+            return Ok(found);
+        }
+        let _one = self.recommender.catalogue.lock().await;
+        if let Some(found) = held() {
+            return Ok(found);
+        }
+        let mut catalogue = Catalogue::default();
+        for (id, body) in self.store.items(workspace, CATALOGUE).await? {
+            if let Some(body) = serde_json::from_str(&body).ok().filter(Value::is_object) {
+                catalogue.put(&id, body);
+            }
+        }
+        let catalogue = Arc::new(catalogue);
+        let model = Model::fit([], catalogue.items(), self.clock.now());
         let mut shelves = self.recommender.shelves();
         let shelf = shelves.entry(workspace).or_default();
-        // What was changed while it was read is read again next time.
-        if shelf.changes == changes {
-            shelf.catalogue = Some(catalogue.clone());
-        }
-        let fitted = shelf.fitted.get_or_insert_with(|| {
-            let model = Model::fit([], catalogue.items(), self.clock.now());
-            Arc::new(Fitted { model, interactions: 0, at: None })
-        });
+        shelf.catalogue = Some(catalogue.clone());
+        let fitted =
+            shelf.fitted.get_or_insert_with(|| Arc::new(Fitted { model, interactions: 0, at: None }));
         Ok((catalogue, fitted.clone()))
     }
 
@@ -442,8 +423,11 @@ mod tests {
     }
 
     fn catalogue(bodies: &[(&str, Value)]) -> Catalogue {
-        let goods = bodies.iter().map(|(id, body)| ((*id).to_owned(), Goods::new(body.clone())));
-        Catalogue { goods: goods.collect() }
+        let mut catalogue = Catalogue::default();
+        for (id, body) in bodies {
+            catalogue.put(id, body.clone());
+        }
+        catalogue
     }
 
     fn fitted(catalogue: &Catalogue, steps: &[(i64, &str, i64)]) -> Fitted {
@@ -521,7 +505,10 @@ mod tests {
         assert!(shelf.is_due(at(1_001)));
         shelf.fresh = 0;
         shelf.changes = 1;
-        assert!(shelf.is_due(at(1_001)));
+        assert!(shelf.is_due(at(1_001)), "an empty model is fitted at once");
+        let one = catalogue(&[("a", product("a", json!(1)))]);
+        shelf.fitted = Some(Arc::new(fitted(&one, &[])));
+        assert!(!shelf.is_due(at(1_059)) && shelf.is_due(at(1_060)));
     }
 
     #[test]

@@ -146,13 +146,14 @@ impl Platform {
     /// Steps every profile that is due as of now. The caller holds the step.
     pub(crate) async fn step_all_due(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        loop {
+        let rounds = self.store.max_profile_id().await? / STEP_DUE_MAX as i64 + 1;
+        for _ in 0..rounds {
             let due = self.store.due_profiles(now, STEP_DUE_MAX as i64).await?;
-            let many = self.step_profiles(&due).await?;
-            if many < STEP_DUE_MAX {
-                return Ok(());
+            if due.is_empty() || self.step_profiles(&due).await? < STEP_DUE_MAX {
+                break;
             }
         }
+        Ok(())
     }
 
     async fn step_profiles(&self, due: &[(WorkspaceId, ProfileId)]) -> Result<usize, Error> {
