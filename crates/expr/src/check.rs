@@ -85,7 +85,7 @@ pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
                 problems.extend(check_attribute(&path.dotted(), Some(test), schema));
             }
             Condition::Elements { path, .. } => {
-                problems.extend(check_attribute(&path.dotted(), None, schema))
+                problems.extend(check_attribute(&path.dotted(), None, schema));
             }
             Condition::Aggregate { function, property, event, test, .. } => {
                 let figure = matches!(
