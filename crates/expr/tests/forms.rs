@@ -97,5 +97,7 @@ fn completion_offers_what_can_stand_at_the_cursor() {
         "stopped <event> for <span> after <n> times in <span>",
         r#"stopped "Order Completed" for 30 days after 3 times in 90 days"#,
     );
+    let after = expr::complete("country = \"BD\" ", 15, &schema());
+    assert!(after.iter().all(|each| each.label != "then"), "only events are followed by others");
     assert!(expr::complete("did ) ", 6, &schema()).is_empty());
 }

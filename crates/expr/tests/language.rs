@@ -289,6 +289,8 @@ fn a_test_that_does_not_fit_a_declared_type_is_an_error() {
     fits("age in (\"x\", 3) and raw > \"a\" and born on Monday and tags contains \"x\" and tags length > 3");
     fits(r#""Order Completed" where revenue > 3 then "Order *" where any products (price > 3)"#);
     fits(r#"last(currency) of "Order Completed" = "EUR" and engagement_score > 3 and left segment "VIP""#);
+    let placed = expr::check_text(r#"manage = 1 and age = "x""#, &schema).errors;
+    assert_eq!(placed[0].offset, 15, "the whole word, not a part of another");
     let warned = expr::check_text(r#"did "Order Completed" where revenu > 3"#, &schema).warnings;
     assert_eq!(warned[0].nearest.as_deref(), Some("revenue"));
 }
