@@ -131,6 +131,10 @@ fn an_error_names_its_place_what_was_expected_and_the_nearest_word() {
 fn deep_and_wide_conditions_are_refused_without_harm() {
     for text in [
         "(".repeat(60_000),
+        "(".repeat(100_000),
+        format!("did \"X\" where {}a = 1", "any a (".repeat(60)),
+        format!("{}a = 1", "none a (".repeat(60)),
+        format!("a matches /{}/", "(a{1,100}){1,100}".repeat(9)),
         "not ".repeat(10_000) + "a = 1",
         format!("{}a = 1{}", "(".repeat(51), ")".repeat(51)),
         vec!["a = 1"; 3_000].join(" and "),
