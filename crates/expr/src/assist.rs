@@ -70,7 +70,15 @@ pub fn complete(text: &str, offset: usize, schema: &Schema) -> Vec<Completion> {
     let from = opened.unwrap_or_else(|| before.trim_end_matches(is_of_word).len());
     let typed = before[from..].trim_start_matches('"').to_lowercase();
     let expected = match parse(&before[..from]) {
-        Ok(_) => ["and", "or"].iter().chain(&AFTER_EVENTS).map(|word| format!("'{word}'")).collect(),
+        Ok(condition) => {
+            let last = condition.leaves().last().copied();
+            let timed = |leaf: &crate::Condition| {
+                !leaf.events().is_empty()
+                    || matches!(leaf, crate::Condition::Passed { .. } | crate::Condition::Consent { .. })
+            };
+            let more: &[&str] = if last.is_some_and(timed) { &AFTER_EVENTS } else { &[] };
+            ["and", "or"].iter().chain(more).map(|word| format!("'{word}'")).collect()
+        }
         Err(error) if before[error.offset.min(from)..from].trim().is_empty() => error.expected,
         Err(_) => return Vec::new(),
     };

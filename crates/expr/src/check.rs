@@ -53,13 +53,25 @@ pub fn check_text(text: &str, schema: &Schema) -> Checked {
     };
     let mut checked = Checked::default();
     for problem in check(&condition, schema) {
-        let offset = text.find(problem.name.as_str()).unwrap_or(0);
+        let offset = place_of(text, &problem.name);
         let mut error = Error::at(text, offset, problem.message);
         error.nearest = problem.nearest;
         if problem.fatal { checked.errors.push(error) } else { checked.warnings.push(error) }
     }
     checked.condition = Some(condition);
     checked
+}
+
+/// Where a name stands in a text: as a text in quotes, else as a whole word, else anywhere.
+fn place_of(text: &str, name: &str) -> usize {
+    let quoted = crate::print::Quoted(name).to_string();
+    let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    let whole =
+        |at: &usize| !text[..*at].ends_with(is_of_word) && !text[*at + name.len()..].starts_with(is_of_word);
+    text.find(&quoted)
+        .or_else(|| text.match_indices(name).map(|(at, _)| at).find(whole))
+        .or_else(|| text.find(name))
+        .unwrap_or(0)
 }
 
 /// Checks a tree. An unknown event or attribute is a warning: it may come; an unknown segment or a test that does
@@ -85,7 +97,7 @@ pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
                 problems.extend(check_attribute(&path.dotted(), Some(test), schema));
             }
             Condition::Elements { path, .. } => {
-                problems.extend(check_attribute(&path.dotted(), None, schema))
+                problems.extend(check_attribute(&path.dotted(), None, schema));
             }
             Condition::Aggregate { function, property, event, test, .. } => {
                 let figure = matches!(

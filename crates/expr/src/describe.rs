@@ -195,9 +195,10 @@ fn say(condition: &Condition, negated: bool, out: &mut String) {
             }
         }
         Condition::Random { from, to, name } => {
-            let _ = match *from == 0.0 {
-                true => write!(out, "{is} among the first {to}% of the draw “{name}”"),
-                false => write!(out, "{is} between {from}% and {to}% of the draw “{name}”"),
+            let _ = if *from == 0.0 {
+                write!(out, "{is} among the first {to}% of the draw “{name}”")
+            } else {
+                write!(out, "{is} between {from}% and {to}% of the draw “{name}”")
             };
         }
         Condition::Everyone => out.push_str(if negated { "is nobody" } else { "is anybody" }),

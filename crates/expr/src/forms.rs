@@ -30,7 +30,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Attributes",
         syntax: "<attribute> between <low> and <high>",
-        example: r#"age between 25 and 40"#,
+        example: "age between 25 and 40",
         sentence: "Age is from 25 to 40.",
         note: "Both ends are included.",
         words: &["between"],
@@ -70,7 +70,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Attributes",
         syntax: "<attribute> matches /<pattern>/",
-        example: r#"name matches /^A/"#,
+        example: "name matches /^A/",
         sentence: "Name matches the pattern ^A.",
         note: "A regular expression found anywhere in the text; linear time, at most 1,000 bytes, no look-around.",
         words: &["matches"],
@@ -78,7 +78,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Attributes",
         syntax: "<attribute> is missing | is present",
-        example: r#"phone is missing"#,
+        example: "phone is missing",
         sentence: "Phone is not known.",
         note: "Null is missing.",
         words: &["is", "missing", "present"],
@@ -86,7 +86,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Attributes",
         syntax: "<attribute> = true | = false",
-        example: r#"vip = true"#,
+        example: "vip = true",
         sentence: "Vip is true.",
         note: "Also read: `is true`, `is false`.",
         words: &[],
@@ -94,7 +94,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Attributes",
         syntax: "<attribute> length <comparison> <number>",
-        example: r#"interests length >= 3"#,
+        example: "interests length >= 3",
         sentence: "Interests has at least 3 elements or characters.",
         note: "Elements of a list, or characters of a text.",
         words: &["length"],
@@ -126,7 +126,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> in last <span>",
-        example: r#"signed_up in last 30 days"#,
+        example: "signed_up in last 30 days",
         sentence: "Signed up lies in the last 30 days.",
         note: "In (now − span, now].",
         words: &[],
@@ -134,7 +134,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> in next <span>",
-        example: r#"trial_ends in next 3 days"#,
+        example: "trial_ends in next 3 days",
         sentence: "Trial ends lies in the next 3 days.",
         note: "In (now, now + span].",
         words: &["next"],
@@ -142,7 +142,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> before last <span>",
-        example: r#"signed_up before last 1 year"#,
+        example: "signed_up before last 1 year",
         sentence: "Signed up lies at least 1 year back.",
         note: "At least that long ago.",
         words: &[],
@@ -150,7 +150,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> after next <span>",
-        example: r#"trial_ends after next 2 weeks"#,
+        example: "trial_ends after next 2 weeks",
         sentence: "Trial ends lies more than 2 weeks ahead.",
         note: "Further ahead than that.",
         words: &[],
@@ -158,7 +158,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> before | after | on <date>",
-        example: r#"renewal before 2027-01-01"#,
+        example: "renewal before 2027-01-01",
         sentence: "Renewal is before 2027-01-01.",
         note: "A date is a day in the time zone of the profile; `after` a date begins when the day has ended. Instants are written `2027-01-01T10:00:00Z`.",
         words: &["before", "after", "on"],
@@ -166,7 +166,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> between <date> and <date>",
-        example: r#"renewal between 2027-01-01 and 2027-03-31"#,
+        example: "renewal between 2027-01-01 and 2027-03-31",
         sentence: "Renewal is from 2027-01-01 to 2027-03-31.",
         note: "Both days are included.",
         words: &[],
@@ -174,7 +174,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> is today",
-        example: r#"delivery is today"#,
+        example: "delivery is today",
         sentence: "Delivery is today.",
         note: "",
         words: &["today"],
@@ -182,7 +182,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> is anniversary today",
-        example: r#"birthday is anniversary today"#,
+        example: "birthday is anniversary today",
         sentence: "Birthday has its anniversary today.",
         note: "29 February falls on 28 February in a common year.",
         words: &["anniversary"],
@@ -190,7 +190,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> is anniversary in next | last <span>",
-        example: r#"birthday is anniversary in next 7 days"#,
+        example: "birthday is anniversary in next 7 days",
         sentence: "Birthday has its anniversary today or in the next 7 days.",
         note: "Whole days, today included.",
         words: &[],
@@ -198,7 +198,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> in <month>",
-        example: r#"signed_up in May"#,
+        example: "signed_up in May",
         sentence: "Signed up is in May.",
         note: "That month of any year.",
         words: &[],
@@ -206,7 +206,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Dates",
         syntax: "<attribute> on <weekday>",
-        example: r#"delivery on Monday"#,
+        example: "delivery on Monday",
         sentence: "Delivery is on a Monday.",
         note: "",
         words: &[],
@@ -430,7 +430,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Membership",
         syntax: "everyone",
-        example: r#"everyone"#,
+        example: "everyone",
         sentence: "Is anybody.",
         note: "Every profile of the workspace.",
         words: &["everyone"],
@@ -486,7 +486,7 @@ pub const FORMS: &[Form] = &[
     Form {
         family: "Scores",
         syntax: "engagement_score <comparison> <number>",
-        example: r#"engagement_score > 80"#,
+        example: "engagement_score > 80",
         sentence: "Engagement score is above 80.",
         note: "Opens, clicks, visits and orders, weighted, halved every 30 days, from 0 to 100.",
         words: &["engagement_score"],

@@ -40,14 +40,13 @@ fn written() -> String {
     let mut family = "";
     for form in FORMS {
         if form.family != family {
+            let gap = if family.is_empty() { "" } else { "\n" };
             family = form.family;
-            let _ = write!(out, "### {family}\n\n");
+            let _ = write!(out, "{gap}### {family}\n\n");
         }
-        let _ = write!(out, "- **`{}`**\n  `{}`\n  {}\n", form.syntax, form.example, form.sentence);
-        if !form.note.is_empty() {
-            let _ = writeln!(out, "  *{}*", form.note);
-        }
-        out.push('\n');
+        let _ = write!(out, "- **`{}`**, as in `{}`: *{}*", form.syntax, form.example, form.sentence);
+        let note = if form.note.is_empty() { String::new() } else { format!(" {}", form.note) };
+        let _ = writeln!(out, "{note}");
     }
     out
 }
@@ -98,5 +97,7 @@ fn completion_offers_what_can_stand_at_the_cursor() {
         "stopped <event> for <span> after <n> times in <span>",
         r#"stopped "Order Completed" for 30 days after 3 times in 90 days"#,
     );
+    let after = expr::complete("country = \"BD\" ", 15, &schema());
+    assert!(after.iter().all(|each| each.label != "then"), "only events are followed by others");
     assert!(expr::complete("did ) ", 6, &schema()).is_empty());
 }

@@ -131,6 +131,10 @@ fn an_error_names_its_place_what_was_expected_and_the_nearest_word() {
 fn deep_and_wide_conditions_are_refused_without_harm() {
     for text in [
         "(".repeat(60_000),
+        "(".repeat(100_000),
+        format!("did \"X\" where {}a = 1", "any a (".repeat(60)),
+        format!("{}a = 1", "none a (".repeat(60)),
+        format!("a matches /{}/", "(a{1,100}){1,100}".repeat(9)),
         "not ".repeat(10_000) + "a = 1",
         format!("{}a = 1{}", "(".repeat(51), ")".repeat(51)),
         vec!["a = 1"; 3_000].join(" and "),
@@ -289,6 +293,8 @@ fn a_test_that_does_not_fit_a_declared_type_is_an_error() {
     fits("age in (\"x\", 3) and raw > \"a\" and born on Monday and tags contains \"x\" and tags length > 3");
     fits(r#""Order Completed" where revenue > 3 then "Order *" where any products (price > 3)"#);
     fits(r#"last(currency) of "Order Completed" = "EUR" and engagement_score > 3 and left segment "VIP""#);
+    let placed = expr::check_text(r#"manage = 1 and age = "x""#, &schema).errors;
+    assert_eq!(placed[0].offset, 15, "the whole word, not a part of another");
     let warned = expr::check_text(r#"did "Order Completed" where revenu > 3"#, &schema).warnings;
     assert_eq!(warned[0].nearest.as_deref(), Some("revenue"));
 }

@@ -367,11 +367,11 @@ fn at_least_one() -> Test {
     Test::Compare { op: Op::GreaterOrEqual, value: expr::Literal::Number(1.0) }
 }
 
-fn answer<'a>(
+fn answer(
     (holds, changes_at): (bool, Option<Timestamp>),
     value: Option<Value>,
-    events: &'a [Entry],
-) -> Found<'a> {
+    events: &[Entry],
+) -> Found<'_> {
     Found { outcome: Outcome { holds, changes_at }, value, events }
 }
 

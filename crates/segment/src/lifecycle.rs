@@ -60,7 +60,7 @@ pub(crate) fn resumed(
             Some(place) => Some(&events[place]),
             None => first.entries.first().filter(|each| each.at < event.at),
         };
-        if !former.is_some_and(|former| pause.after(at(former), zone) <= at(event)) {
+        if former.is_none_or(|former| pause.after(at(former), zone) > at(event)) {
             continue;
         }
         let (inside, _) = counts(window, at(event), zone, now);
