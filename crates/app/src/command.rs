@@ -326,7 +326,9 @@ pub fn render(render: &Render, as_json: bool) -> Result<()> {
     let data = std::fs::read_to_string(&render.data)
         .map_err(|error| BadInput(format!("{}: {error}", render.data.display())))?;
     let data: Value = serde_json::from_str(&data).map_err(|error| {
-        Located(format!("{}:{}:{}: {error}", render.data.display(), error.line(), error.column()))
+        let text = error.to_string();
+        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+        Located(format!("{}:{}:{}: {reason}", render.data.display(), error.line(), error.column()))
     })?;
     let Engine::Liquid = render.engine;
     let options = template::Options {

@@ -106,7 +106,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     eprintln!("rapport: {error:#}");
-    let invalid = error.downcast_ref::<flow::Error>().is_some_and(|e| e.kind() == model::Kind::Invalid);
+    let invalid = error
+        .downcast_ref::<flow::Error>()
+        .is_some_and(|error| matches!(error.kind(), model::Kind::Invalid | model::Kind::Missing));
     if invalid || error.is::<command::BadInput>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 

@@ -55,7 +55,7 @@ fn a_template_is_rendered_or_its_error_names_the_place() {
     let rapport = Rapport::new();
     rapport.file("hello.liquid", "<p>Hello {{ customer.first_name | default: \"you\" }}, {{ nobody }}</p>\n");
     rapport.file("broken.liquid", "<p>\n  {% if customer.name %}\n</p>\n");
-    rapport.file("filter.liquid", "Hello\n{{ name | shuot }}\n");
+    rapport.file("endless.liquid", "Hello\n{% for a in (1..1000000000) %}{{ a }}{% endfor %}\n");
     rapport
         .file("mail.mjml", "<mjml><mj-body><mj-section><mj-txt>x</mj-txt></mj-section></mj-body></mjml>\n");
     rapport.file("data.json", r#"{"customer": {"first_name": "Ada <3"}}"#);
@@ -66,7 +66,7 @@ fn a_template_is_rendered_or_its_error_names_the_place() {
         &["render", "--template", "hello.liquid", "--data", "data.json", "--format", "text"],
         &["render", "--template", "hello.liquid", "--data", "data.json", "--json"],
         &["render", "--template", "broken.liquid", "--data", "data.json"],
-        &["render", "--template", "filter.liquid", "--data", "data.json"],
+        &["render", "--template", "endless.liquid", "--data", "data.json"],
         &["render", "--template", "mail.mjml", "--mjml", "--data", "data.json"],
         &["render", "--template", "hello.liquid", "--data", "bad.json"],
         &["render", "--template", "nowhere.liquid", "--data", "data.json"],
