@@ -118,6 +118,7 @@ pub fn open(
 
 struct Csv<R> {
     reader: R,
+    delimiter: u8,
     core: csv_core::Reader,
     /// Bytes that are read again because the record they were taken for was none.
     again: Vec<u8>,
@@ -136,6 +137,7 @@ impl<R: BufRead> Csv<R> {
     fn new(reader: R, delimiter: u8) -> Csv<R> {
         Csv {
             reader,
+            delimiter,
             core: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             again: Vec::new(),
             again_at: 0,
@@ -210,18 +212,20 @@ impl<R: BufRead> Csv<R> {
         let line = self.lines + 1 + line_ends(&self.raw[..start]);
         let body = &self.raw[start..];
         let first_end = body.iter().position(|byte| *byte == b'\n').map_or(body.len(), |at| at + 1);
-        if self.columns.is_empty() || self.fields == self.columns.len() {
+        let one_line = first_end == body.len();
+        let whole = one_line || quotes_close(body, self.delimiter);
+        if whole && (self.columns.is_empty() || self.fields == self.columns.len()) {
             self.lines += line_ends(&self.raw);
             return (line, Ok(()));
         }
-        let reason = format!("the row has {} cells, the header has {}", self.fields, self.columns.len());
-        if first_end == body.len() {
+        if one_line {
+            let reason = format!("the row has {} cells, the header has {}", self.fields, self.columns.len());
             self.lines += line_ends(&self.raw);
             return (line, Err(Fault::Row(reason)));
         }
         // A quote that does not close swallows the lines after it: they are read again by themselves.
         self.give_back(start + first_end);
-        (line, Err(Fault::Row(format!("{reason}: a quote opens and does not close on this line"))))
+        (line, Err(Fault::Row("a quote opens and does not close on this line".to_owned())))
     }
 
     fn too_long(&mut self, fields: usize) -> (u64, Result<(), Fault>) {
@@ -282,6 +286,30 @@ impl<R: BufRead> Iterator for Csv<R> {
         let (line, read) = self.record()?;
         Some((line, read.map(|()| self.row())))
     }
+}
+
+/// Whether each quoted cell of a record ends where its quote closes. One that goes on behind it was never meant to
+/// span the lines that it does.
+fn quotes_close(record: &[u8], delimiter: u8) -> bool {
+    let (mut quoted, mut at_start) = (false, true);
+    let mut at = 0;
+    while let Some(byte) = record.get(at) {
+        let next = record.get(at + 1);
+        match byte {
+            b'"' if quoted && next == Some(&b'"') => at += 1,
+            b'"' if quoted => {
+                if next.is_some_and(|next| *next != delimiter && !matches!(next, b'\r' | b'\n')) {
+                    return false;
+                }
+                quoted = false;
+            }
+            b'"' if at_start => quoted = true,
+            _ => {}
+        }
+        at_start = !quoted && *byte == delimiter;
+        at += 1;
+    }
+    !quoted
 }
 
 fn line_ends(bytes: &[u8]) -> u64 {
