@@ -1,7 +1,5 @@
 //! The binary as a process: one per data directory, stopped in order, told what is wrong with its configuration.
 
-#![expect(clippy::unwrap_used, reason = "a test harness")]
-
 mod common;
 
 use std::io::Read;

@@ -213,7 +213,7 @@ impl Importer<'_> {
         match (&converter, &opened.columns) {
             (Some(converter), Some(there)) => need(self.job, &opened, &converter.compiled().missing(there))?,
             (None, Some(there)) if what == What::Profiles => {
-                need(self.job, &opened, &people::missing(there))?
+                need(self.job, &opened, &people::missing(there))?;
             }
             (None, Some(there)) if !there.iter().any(|column| column == "type") => {
                 need(self.job, &opened, &["type".to_owned()])?;

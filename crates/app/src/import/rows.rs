@@ -313,7 +313,7 @@ fn quotes_close(record: &[u8], delimiter: u8) -> bool {
 }
 
 fn line_ends(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    bytes.split(|byte| *byte == b'\n').count() as u64 - 1
 }
 
 /// Windows-1252 between 0x80 and 0x9F. Source: WHATWG Encoding Standard, index windows-1252.
