@@ -10,8 +10,8 @@ use flow::{Options, Platform};
 use model::{Clock, ProfileId, Value, WorkspaceId};
 use serde_json::json;
 
-use crate::config::Settings;
-use crate::{Importable, demo, import};
+use crate::config::{Configuration, Settings};
+use crate::{demo, import};
 
 const WORKSPACE: WorkspaceId = WorkspaceId(1);
 
@@ -19,6 +19,11 @@ const WORKSPACE: WorkspaceId = WorkspaceId(1);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadInput(pub String);
+
+/// An error in a file, as `file:line:column: message`. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Located(pub String);
 
 /// `rapport render`.
 #[derive(Args)]
@@ -69,14 +74,14 @@ pub enum Ask {
         /// The condition
         condition: String,
         #[command(flatten)]
-        settings: Settings,
+        settings: Configuration,
     },
     /// Some of the profiles a condition holds for
     Sample {
         /// The condition
         condition: String,
         #[command(flatten)]
-        settings: Settings,
+        settings: Configuration,
     },
     /// Why a condition holds, or does not, for one profile
     Explain {
@@ -86,7 +91,7 @@ pub enum Ask {
         #[arg(long)]
         profile: i64,
         #[command(flatten)]
-        settings: Settings,
+        settings: Configuration,
     },
 }
 
@@ -98,19 +103,14 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("cannot start the runtime")
 }
 
-fn logging(settings: &Settings) -> Result<()> {
+fn logging(settings: &Settings) {
     let filter = settings.log.clone().unwrap_or_else(|| "info,sqlx=warn,datafusion=warn".to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
-        .map_err(|error| BadInput(format!("the log filter '{filter}' is not understood: {error}")))?;
+    let filter = tracing_subscriber::EnvFilter::new(filter);
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format.as_deref() {
-        None | Some("text") => subscriber.with_target(false).init(),
         Some("json") => subscriber.json().init(),
-        Some(other) => {
-            return Err(BadInput(format!("the log format '{other}' is unknown: text or json")).into());
-        }
+        _ => subscriber.with_target(false).init(),
     }
-    Ok(())
 }
 
 fn options(settings: &Settings, demo: bool) -> Options {
@@ -128,20 +128,24 @@ fn options(settings: &Settings, demo: bool) -> Options {
 }
 
 /// `rapport serve`.
-pub fn serve(settings: Settings) -> Result<()> {
-    logging(&settings)?;
-    runtime()?.block_on(listen(&settings, None))
+pub fn serve(settings: Settings, as_json: bool) -> Result<()> {
+    logging(&settings);
+    runtime()?.block_on(listen(&settings, None, as_json))
 }
 
 /// `rapport demo`.
-pub fn demo(settings: Settings, plan: demo::Plan) -> Result<()> {
+pub fn demo(settings: Settings, plan: demo::Plan, as_json: bool) -> Result<()> {
     let mut settings = settings;
     settings.data.get_or_insert_with(|| PathBuf::from("rapport-demo"));
-    logging(&settings)?;
-    runtime()?.block_on(listen(&settings, Some(plan)))
+    settings.check()?;
+    if plan.profiles == 0 {
+        return Err(BadInput("--profiles: a shop has at least one shopper".to_owned()).into());
+    }
+    logging(&settings);
+    runtime()?.block_on(listen(&settings, Some(plan), as_json))
 }
 
-async fn listen(settings: &Settings, plan: Option<demo::Plan>) -> Result<()> {
+async fn listen(settings: &Settings, plan: Option<demo::Plan>, as_json: bool) -> Result<()> {
     let address = settings.listen();
     let listener = tokio::net::TcpListener::bind(address)
         .await
@@ -153,12 +157,7 @@ async fn listen(settings: &Settings, plan: Option<demo::Plan>) -> Result<()> {
     };
     let workers = platform.start();
     let token = platform.setup_token().await?;
-    eprintln!();
-    eprintln!("  Rapport {}", env!("CARGO_PKG_VERSION"));
-    eprintln!("  Console   {}/?token={token}", platform.options.base_url);
-    eprintln!("  Data      {}", platform.options.data_dir.display());
-    eprintln!("  Mail      {}", platform.transport_name(WORKSPACE).await?);
-    eprintln!();
+    announce(&platform, &token, as_json).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let shop = plan.map(|plan| tokio::spawn(demo::run(platform.clone(), plan, items, stop.clone())));
     api::serve(listener, api::router(platform.clone()), shutdown()).await?;
@@ -167,6 +166,27 @@ async fn listen(settings: &Settings, plan: Option<demo::Plan>) -> Result<()> {
         shop.await?;
     }
     workers.stop().await;
+    Ok(())
+}
+
+async fn announce(platform: &Platform, token: &str, as_json: bool) -> Result<()> {
+    let base = &platform.options.base_url;
+    let data = platform.options.data_dir.display();
+    let transport = platform.transport_name(WORKSPACE).await?;
+    if as_json {
+        let started = json!({
+            "url": base, "console": format!("{base}/?token={token}"), "data": data.to_string(), "mail": transport,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        println!("{started}");
+    } else {
+        eprintln!();
+        eprintln!("  Rapport {}", env!("CARGO_PKG_VERSION"));
+        eprintln!("  Console   {base}/?token={token}");
+        eprintln!("  Data      {data}");
+        eprintln!("  Mail      {transport}");
+        eprintln!();
+    }
     Ok(())
 }
 
@@ -205,24 +225,32 @@ async fn catch_up(platform: &Platform) {
 }
 
 /// `rapport import`.
-pub fn import(settings: &Settings, what: Importable, job: &import::Job, as_json: bool) -> Result<()> {
+pub fn import(settings: &Settings, what: import::What, job: &import::Job, as_json: bool) -> Result<()> {
     runtime()?.block_on(with_platform(settings, async |platform| {
-        let report = match what {
-            Importable::Events | Importable::Profiles => import::events(platform, WORKSPACE, job).await?,
-            Importable::Catalog => import::catalog(platform, WORKSPACE, job).await?,
-        };
+        let report = import::run(platform, WORKSPACE, what, job).await?;
         catch_up(platform).await;
         if as_json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
+            let what = match what {
+                import::What::Events | import::What::Profiles => "events",
+                import::What::Catalog => "items",
+                import::What::Suppressions => "addresses",
+            };
             println!("{} rows read", report.rows);
-            println!("{} events stored, {} there already", report.accepted, report.duplicates);
+            println!("{} {what} stored, {} there already", report.accepted, report.duplicates);
             println!("{} rows left out by a rule, {} rejected", report.left_out, report.rejected);
             if let Some(path) = &report.rejected_file {
                 println!("rejected rows and reasons: {}", path.display());
             }
         }
-        Ok(())
+        match report.ended_early {
+            None => Ok(()),
+            Some(reason) => Err(anyhow::anyhow!(
+                "{}: {reason}. What stood before is stored; import the whole file again, nothing counts twice",
+                job.file.display()
+            )),
+        }
     }))
 }
 
@@ -260,25 +288,33 @@ fn cell(value: &Value) -> String {
 }
 
 /// `rapport segment`.
-pub fn segment(ask: Ask) -> Result<()> {
+pub fn segment(ask: Ask, as_json: bool) -> Result<()> {
     let (Ask::Count { settings, .. } | Ask::Sample { settings, .. } | Ask::Explain { settings, .. }) = &ask;
-    let settings = settings.clone().over_file(None)?;
+    let settings = settings.clone().resolve()?;
     runtime()?.block_on(with_platform(&settings, async |platform| {
         catch_up(platform).await;
-        let answer = match &ask {
+        let (text, answer) = match &ask {
             Ask::Count { condition, .. } => {
                 let preview = platform.preview(WORKSPACE, condition).await?;
-                json!({"count": preview.count, "total": preview.total, "took_ms": preview.took_ms})
+                let text = format!("{} of {} profiles", preview.count, preview.total);
+                (text, json!({"count": preview.count, "total": preview.total, "took_ms": preview.took_ms}))
             }
             Ask::Sample { condition, .. } => {
                 let preview = platform.preview(WORKSPACE, condition).await?;
-                json!({"count": preview.count, "sample": preview.sample})
+                let ids: Vec<String> = preview.sample.iter().map(ToString::to_string).collect();
+                (ids.join("\n"), json!({"count": preview.count, "sample": preview.sample}))
             }
             Ask::Explain { condition, profile, .. } => {
-                serde_json::to_value(platform.explain(WORKSPACE, condition, ProfileId(*profile)).await?)?
+                let explanation = platform.explain(WORKSPACE, condition, ProfileId(*profile)).await?;
+                let answer = serde_json::to_value(explanation)?;
+                (serde_json::to_string_pretty(&answer)?, answer)
             }
         };
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        if as_json {
+            println!("{}", serde_json::to_string_pretty(&answer)?);
+        } else {
+            println!("{text}");
+        }
         Ok(())
     }))
 }
@@ -290,13 +326,15 @@ pub fn openapi() -> Result<()> {
 }
 
 /// `rapport render`.
-pub fn render(render: &Render) -> Result<()> {
+pub fn render(render: &Render, as_json: bool) -> Result<()> {
     let source = std::fs::read_to_string(&render.template)
         .map_err(|error| BadInput(format!("{}: {error}", render.template.display())))?;
     let data = std::fs::read_to_string(&render.data)
         .map_err(|error| BadInput(format!("{}: {error}", render.data.display())))?;
     let data: Value = serde_json::from_str(&data).map_err(|error| {
-        BadInput(format!("{}:{}:{}: {error}", render.data.display(), error.line(), error.column()))
+        let text = error.to_string();
+        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+        Located(format!("{}:{}:{}: {reason}", render.data.display(), error.line(), error.column()))
     })?;
     let Engine::Liquid = render.engine;
     let options = template::Options {
@@ -305,8 +343,8 @@ pub fn render(render: &Render) -> Result<()> {
         ..template::Options::default()
     };
     let (output, trace) = template::render_document(&source, render.mjml, &data, &options)
-        .map_err(|error| BadInput(format!("{}:{error}", render.template.display())))?;
-    match render.format {
+        .map_err(|error| Located(format!("{}:{error}", render.template.display())))?;
+    match if as_json { Print::Json } else { render.format } {
         Print::Html => print!("{output}"),
         Print::Text => print!("{}", template::plain::from_html(&output)),
         Print::Json => {

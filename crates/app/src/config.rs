@@ -5,9 +5,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use clap::Args;
 use serde::Deserialize;
+
+use crate::command::BadInput;
+
+/// Characters of a key that is given rather than made.
+const BOOTSTRAP_KEY_CHARS_MIN: usize = 24;
 
 /// What the server can be told. Each option is also a key of the file, with `_` for `-`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -45,20 +49,39 @@ pub struct Settings {
     pub log_format: Option<String>,
 }
 
-impl Settings {
-    /// These settings over those of `file`; without a file named, `rapport.toml` is read when it is there.
+/// Settings, and the file that may hold more of them.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Configuration {
+    #[command(flatten)]
+    settings: Settings,
+    /// Configuration file [default: rapport.toml where it exists]
+    #[arg(long, env = "RAPPORT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Configuration {
+    /// The settings over those of the file, checked.
     ///
     /// # Errors
-    /// When a named file is missing, or a key is unknown or of the wrong type.
-    pub fn over_file(self, file: Option<&Path>) -> Result<Settings> {
-        let path = file.unwrap_or(Path::new("rapport.toml"));
-        if file.is_none() && !path.exists() {
+    /// When a named file is missing, a key is unknown or of the wrong type, or a value cannot be used.
+    pub fn resolve(self) -> Result<Settings, BadInput> {
+        let settings = self.settings.over_file(self.config.as_deref())?;
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+impl Settings {
+    fn over_file(self, named: Option<&Path>) -> Result<Settings, BadInput> {
+        let path = named.unwrap_or(Path::new("rapport.toml"));
+        if named.is_none() && !path.exists() {
             return Ok(self);
         }
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-        let file: Settings =
-            toml::from_str(&text).with_context(|| format!("in the configuration {}", path.display()))?;
+        let bad = |reason: &dyn std::fmt::Display| {
+            BadInput(format!("the configuration {} cannot be used: {reason}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| bad(&error))?;
+        let file: Settings = toml::from_str(&text).map_err(|error| bad(&error.to_string().trim_end()))?;
         Ok(Settings {
             data: self.data.or(file.data),
             listen: self.listen.or(file.listen),
@@ -71,6 +94,59 @@ impl Settings {
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
         })
+    }
+
+    /// Says which key cannot be used and what to write instead, before anything is opened.
+    ///
+    /// # Errors
+    /// The first such key.
+    pub fn check(&self) -> Result<(), BadInput> {
+        let bad = |key: &str, reason: String| Err(BadInput(format!("{key}: {reason}")));
+        if let Some(url) = &self.base_url {
+            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['?', '#', ' '])) {
+                return bad("base_url", format!("'{url}' is no address: write https://mail.shop.example"));
+            }
+        }
+        if let Some(from) = &self.from
+            && let Err(error) = mail::Mailbox::parse(from)
+        {
+            return bad("from", format!("'{from}' is no sender ({error}): write Shop <hello@shop.example>"));
+        }
+        if let Some(url) = &self.smtp_url
+            && let Err(error) = mail::Smtp::from_url(url)
+        {
+            return bad("smtp_url", format!("{error}: write smtp://user:password@relay.shop.example:587"));
+        }
+        if let Some(url) = &self.store
+            && !url.starts_with("postgres://")
+            && !url.starts_with("postgresql://")
+        {
+            let remedy = "it begins with postgres://; leave it out to use SQLite in the data directory";
+            return bad("store", remedy.to_owned());
+        }
+        for (name, key) in [
+            ("bootstrap_write_key", &self.bootstrap_write_key),
+            ("bootstrap_api_key", &self.bootstrap_api_key),
+        ] {
+            if key.as_ref().is_some_and(|key| key.len() < BOOTSTRAP_KEY_CHARS_MIN) {
+                let remedy = format!(
+                    "it is shorter than {BOOTSTRAP_KEY_CHARS_MIN} characters: make one with openssl rand -hex 24"
+                );
+                return bad(name, remedy);
+            }
+        }
+        if let Some(format) = &self.log_format
+            && !["text", "json"].contains(&format.as_str())
+        {
+            return bad("log_format", format!("'{format}' is unknown: write text or json"));
+        }
+        if let Some(filter) = &self.log
+            && let Err(error) = tracing_subscriber::EnvFilter::try_new(filter)
+        {
+            return bad("log", format!("'{filter}' is not understood ({error}): write info or flow=debug"));
+        }
+        Ok(())
     }
 
     /// The data directory.
@@ -88,24 +164,5 @@ impl Settings {
         self.base_url
             .clone()
             .map_or_else(|| format!("http://{}", self.listen()), |url| url.trim_end_matches('/').to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_goes_over_the_file_and_an_unknown_key_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("rapport.toml");
-        std::fs::write(&path, "data = \"a\"\nfrom = \"A <a@sender.example>\"\n").unwrap();
-        let line = Settings { data: Some("b".into()), ..Settings::default() };
-        let settings = line.over_file(Some(&path)).unwrap();
-        assert_eq!(settings.data(), Path::new("b"));
-        assert_eq!(settings.from.as_deref(), Some("A <a@sender.example>"));
-        std::fs::write(&path, "dta = \"a\"\n").unwrap();
-        let error = format!("{:#}", Settings::default().over_file(Some(&path)).unwrap_err());
-        assert!(error.contains("dta"), "{error}");
     }
 }

@@ -8,14 +8,23 @@ mod import;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use config::Settings;
+use config::{Configuration, Settings};
 
 /// Data-driven personalisation for e-mail marketing.
 #[derive(Parser)]
-#[command(name = "rapport", version, propagate_version = true)]
+#[command(
+    name = "rapport",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 bad input. \
+                  Results go to standard output, what is being done to standard error."
+)]
 struct Line {
+    /// Prints the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -36,15 +45,12 @@ enum Command {
     /// The server; with nothing configured, everything is embedded under the data directory
     Serve {
         #[command(flatten)]
-        settings: Settings,
-        /// Configuration file [default: rapport.toml where it exists]
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
+        settings: Configuration,
     },
     /// Streams a file of any size; rejected rows go to a file beside it; repeatable without double counting
     Import {
         /// What the file holds
-        what: Importable,
+        what: import::What,
         /// CSV or NDJSON, plain or gzip, or Parquet
         file: PathBuf,
         /// The mapping of its columns
@@ -56,11 +62,8 @@ enum Command {
         /// History: stored and counted, but fires no journey
         #[arg(long)]
         backfill: bool,
-        /// Prints the report as JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        settings: Settings,
+        settings: Configuration,
     },
     /// Renders one template to standard output
     Render(command::Render),
@@ -68,11 +71,8 @@ enum Command {
     Query {
         /// One SELECT
         sql: String,
-        /// Prints the answer as JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        settings: Settings,
+        settings: Configuration,
     },
     /// Answers a condition against a data directory
     Segment {
@@ -84,44 +84,80 @@ enum Command {
     Openapi,
 }
 
-/// What `import` takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Importable {
-    /// Calls of the tracking API, or rows that a mapping turns into them.
-    Events,
-    /// Rows that a mapping turns into `identify` calls.
-    Profiles,
-    /// Items of the catalogue `products`, one a row, named by `product_id`.
-    Catalog,
+fn run(line: Line) -> anyhow::Result<()> {
+    let json = line.json;
+    match line.command {
+        Command::Demo { settings, profiles, seed } => {
+            command::demo(settings, demo::Plan { profiles, seed }, json)
+        }
+        Command::Serve { settings } => command::serve(settings.resolve()?, json),
+        Command::Import { what, file, map, format, backfill, settings } => {
+            let job = import::Job { file, map, format, backfill };
+            command::import(&settings.resolve()?, what, &job, json)
+        }
+        Command::Render(render) => command::render(&render, json),
+        Command::Query { sql, settings } => command::query(&settings.resolve()?, &sql, json),
+        Command::Segment { ask } => command::segment(ask, json),
+        Command::Openapi => command::openapi(),
+    }
 }
 
 fn main() -> ExitCode {
-    let line = Line::parse();
-    let outcome = match line.command {
-        Command::Demo { settings, profiles, seed } => command::demo(settings, demo::Plan { profiles, seed }),
-        Command::Serve { settings, config } => settings.over_file(config.as_deref()).and_then(command::serve),
-        Command::Import { what, file, map, format, backfill, json, settings } => {
-            settings.over_file(None).and_then(|settings| {
-                let job = import::Job { file, map, format, backfill };
-                command::import(&settings, what, &job, json)
-            })
+    let Err(error) = run(Line::parse()) else { return ExitCode::SUCCESS };
+    if error.is::<command::Located>() {
+        eprintln!("{error}");
+        return ExitCode::from(2);
+    }
+    eprintln!("rapport: {error:#}");
+    let invalid = error
+        .downcast_ref::<flow::Error>()
+        .is_some_and(|error| matches!(error.kind(), model::Kind::Invalid | model::Kind::Missing));
+    if invalid || error.is::<command::BadInput>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::Line;
+
+    #[test]
+    fn every_option_of_serve_is_a_key_of_the_file_and_stands_in_the_documentation() {
+        let text = include_str!("../../../docs/configuration.md");
+        let line = Line::command();
+        let serve = line.find_subcommand("serve").unwrap();
+        let mut options = BTreeSet::new();
+        for option in serve.get_arguments().filter(|option| option.get_env().is_some()) {
+            let name = option.get_long().unwrap();
+            let key = name.replace('-', "_");
+            let variable = option.get_env().unwrap().to_str().unwrap();
+            assert_eq!(variable, format!("RAPPORT_{}", key.to_uppercase()));
+            assert!(
+                text.contains(&format!("| `{key}` | `--{name}` | `{variable}` |"))
+                    || (name == "config" && text.contains("`RAPPORT_CONFIG`")),
+                "docs/configuration.md has no row for {name}"
+            );
+            options.insert(key);
         }
-        Command::Render(render) => command::render(&render),
-        Command::Query { sql, json, settings } => {
-            settings.over_file(None).and_then(|settings| command::query(&settings, &sql, json))
+        for row in text.lines().filter(|row| row.starts_with("| `") && row.contains("`RAPPORT_")) {
+            let key = row.split('`').nth(1).unwrap();
+            assert!(options.contains(key), "docs/configuration.md has a row for {key}, which is no option");
         }
-        Command::Segment { ask } => command::segment(ask),
-        Command::Openapi => command::openapi(),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("rapport: {error:#}");
-            if error.downcast_ref::<command::BadInput>().is_some() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::FAILURE
-            }
+    }
+
+    #[test]
+    fn every_command_stands_in_the_documentation() {
+        let text = include_str!("../../../docs/configuration.md");
+        for command in Line::command().get_subcommands() {
+            let name = format!("| `{}", command.get_name());
+            assert!(text.contains(&name), "docs/configuration.md has no row for {}", command.get_name());
         }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Line::command().debug_assert();
     }
 }

@@ -14,4 +14,4 @@ mod udf;
 pub use archive::{Lake, Row};
 pub use error::Error;
 pub use query::{Answer, Column, ColumnType, QueryLimits, Table, events_columns, table_names_in};
-pub use scan::{ScanRow, read_parquet};
+pub use scan::{ScanRow, parquet_columns, read_parquet};

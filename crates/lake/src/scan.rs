@@ -137,6 +137,15 @@ pub fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, Error> {
     Ok(RecordBatch::try_new(SCHEMA.clone(), columns)?)
 }
 
+/// The names of a Parquet file's columns.
+///
+/// # Errors
+/// When the file cannot be opened or is no Parquet.
+pub fn parquet_columns(path: &Path) -> Result<Vec<String>, Error> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    Ok(reader.schema().fields().iter().map(|field| field.name().clone()).collect())
+}
+
 /// The rows of any Parquet file as JSON objects, streamed.
 ///
 /// # Errors

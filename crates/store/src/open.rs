@@ -1,6 +1,7 @@
 //! Opening the store: the lock on the data directory, the schema, one write connection and a pool of readers.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -50,16 +51,28 @@ impl DirectoryLock {
             Error::Unavailable(format!("the data directory {} cannot be used: {error}", dir.display()))
         };
         std::fs::create_dir_all(dir).map_err(unavailable)?;
-        let file = File::options()
+        let mut file = File::options()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .open(dir.join("lock"))
             .map_err(unavailable)?;
         match file.try_lock() {
-            Ok(()) => Ok(DirectoryLock { _file: file }),
+            Ok(()) => {
+                // Who holds it, for the message of whoever comes next.
+                file.set_len(0).map_err(unavailable)?;
+                write!(file, "{}", std::process::id()).map_err(unavailable)?;
+                Ok(DirectoryLock { _file: file })
+            }
             Err(std::fs::TryLockError::WouldBlock) => {
-                Err(Error::Locked(format!("the data directory {}", dir.display())))
+                let mut holder = String::new();
+                let _ = file.take(20).read_to_string(&mut holder);
+                let holder = holder
+                    .trim()
+                    .parse::<u32>()
+                    .map_or_else(|_| String::new(), |process| format!(", held by process {process},"));
+                Err(Error::Locked(format!("the data directory {}{holder}", dir.display())))
             }
             Err(std::fs::TryLockError::Error(error)) => Err(unavailable(error)),
         }

@@ -55,7 +55,7 @@ pub fn template() -> Value {
     json!({
         "engine": "liquid", "format": "mjml",
         "subject": "{% if customer.first_name %}{{ customer.first_name }}, your{% else %}Your{% endif %} cart is waiting",
-        "preheader": "{{ event.name | default: \"Your item\" }} is still there, with ten per cent off.",
+        "preheader": "{{ event.name | default: \"Your item\" }} is still there, and today ten per cent less.",
         "body": include_str!("content/abandoned-cart.mjml"),
     })
 }

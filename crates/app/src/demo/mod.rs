@@ -4,8 +4,12 @@
 pub mod content;
 mod customers;
 mod people;
+mod picture;
+mod places;
 mod random;
+mod season;
 mod shop;
+mod visit;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +20,7 @@ use flow::{DefinitionKind, Draft, Platform};
 use model::{Timestamp, Value, WorkspaceId};
 use serde_json::json;
 
+use crate::command::BadInput;
 use random::Random;
 use shop::Item;
 
@@ -23,7 +28,10 @@ const WORKSPACE: WorkspaceId = WorkspaceId(1);
 /// Calls of one batch.
 const BATCH_CALLS: usize = 500;
 /// History waits while more events than this are not yet stepped, so that live traffic stays live.
-const LAG_EVENTS_MAX: i64 = 4_000;
+const LAG_EVENTS_MAX: i64 = 1_500;
+
+/// The definition by which a demo knows its own data directory: the last one that is written.
+const MARK: &str = "abandoned-cart";
 
 /// What the demo is made of.
 #[derive(Clone, Debug)]
@@ -41,8 +49,15 @@ pub struct Plan {
 pub async fn prepare(platform: &Platform, plan: &Plan) -> Result<Vec<Item>> {
     let base = platform.options.base_url.clone();
     let items = shop::catalogue(plan.seed);
-    if platform.definition(WORKSPACE, DefinitionKind::Journey, "abandoned-cart").await?.is_some() {
+    if platform.definition(WORKSPACE, DefinitionKind::Journey, MARK).await?.is_some() {
         return Ok(items);
+    }
+    if platform.log.head().0 > 0 {
+        return Err(BadInput(format!(
+            "{} holds data that are not a demo's: give the demo a directory of its own with --data",
+            platform.options.data_dir.display()
+        ))
+        .into());
     }
     let rows: Vec<(String, Value)> =
         items.iter().map(|item| (item.id.clone(), shop::row(item, &base))).collect();
@@ -64,7 +79,7 @@ pub async fn prepare(platform: &Platform, plan: &Plan) -> Result<Vec<Item>> {
         let body = json!({"where": condition, "description": description});
         save(platform, DefinitionKind::Segment, id, name, body).await?;
     }
-    save(platform, DefinitionKind::Journey, "abandoned-cart", "Abandoned cart", content::journey(8)).await?;
+    save(platform, DefinitionKind::Journey, MARK, "Abandoned cart", content::journey(8)).await?;
     Ok(items)
 }
 
@@ -100,7 +115,7 @@ async fn history(platform: Arc<Platform>, plan: Plan, items: Vec<Item>, stop: Ar
             return Ok(());
         }
         let shopper = people::shopper(plan.seed, number, &items, started_at);
-        calls.extend(people::history(plan.seed, &shopper, &items, &base, started_at));
+        calls.extend(visit::history(plan.seed, &shopper, &items, &base, started_at));
         if calls.len() >= BATCH_CALLS || number + 1 == plan.profiles {
             send(&platform, std::mem::take(&mut calls)).await?;
             while platform.lag_events() > LAG_EVENTS_MAX && !stop.load(Ordering::Relaxed) {
@@ -116,14 +131,17 @@ async fn traffic(platform: &Platform, plan: &Plan, items: &[Item], stop: &Atomic
     let base = platform.options.base_url.clone();
     let mut waiting: Vec<(Timestamp, Value)> = Vec::new();
     let mut beat = tokio::time::interval(Duration::from_millis(250));
+    // Beats that were missed are not caught up with: they would all be the same instant.
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut last = 0;
     while !stop.load(Ordering::Relaxed) {
         beat.tick().await;
         let now = platform.clock.now();
         let number = (now.micros() / 250_000) as u64;
         let mut random = Random::new(plan.seed, number);
-        if random.chance(0.7) {
+        if number > std::mem::replace(&mut last, number) && random.chance(0.7) {
             let shopper = people::shopper(plan.seed, random.below(plan.profiles.max(1)), items, now);
-            let visit = people::Visit { seed: plan.seed, shopper: &shopper, items, base: &base };
+            let visit = visit::Visit { seed: plan.seed, shopper: &shopper, items, base: &base };
             // The person is made known again: history may not have come to them yet.
             let mut identify = people::identify(plan.seed, &shopper);
             identify["messageId"] = json!(format!("demo-{}-live-{number}-identify", plan.seed));

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::picture;
 use super::random::Random;
 
 /// An item of the catalogue.
@@ -45,13 +46,23 @@ const SHELVES: &[(&str, &[&str], f64, f64, &str)] = &[
         "#8c2f4b",
     ),
 ];
-const STYLES: &[&str] = &["Amber", "Birch", "Cobalt", "Dune", "Ember", "Fern", "Granite", "Harbour"];
+/// A style and its hue in degrees.
+const STYLES: &[(&str, usize)] = &[
+    ("Amber", 38),
+    ("Birch", 70),
+    ("Cobalt", 218),
+    ("Dune", 28),
+    ("Ember", 10),
+    ("Fern", 130),
+    ("Granite", 205),
+    ("Harbour", 188),
+];
 
 /// The catalogue: every kind in every style.
 pub fn catalogue(seed: u64) -> Vec<Item> {
     let mut random = Random::new(seed, 1);
     let mut items = Vec::new();
-    for style in STYLES {
+    for (style, hue) in STYLES {
         for (category, kinds, low, high, color) in SHELVES {
             for kind in *kinds {
                 let number = items.len() + 1;
@@ -61,7 +72,7 @@ pub fn catalogue(seed: u64) -> Vec<Item> {
                     name: format!("{style} {}", kind.to_lowercase()),
                     category,
                     price,
-                    svg: picture(kind, style, color, number),
+                    svg: picture::draw(kind, style, color, *hue),
                 });
             }
         }
@@ -84,21 +95,6 @@ pub fn product(item: &Item, quantity: u32, base: &str) -> Value {
     let mut product = row(item, base);
     product["quantity"] = json!(quantity);
     product
-}
-
-fn picture(kind: &str, style: &str, color: &str, number: usize) -> String {
-    let (a, b) = (number * 37 % 360, number * 53 % 140);
-    format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 240" role="img" aria-label="{style} {kind}">
-<defs><linearGradient id="g" x1="0" y1="0" x2="1" y2="1"><stop offset="0" stop-color="{color}"/><stop offset="1" stop-color="hsl({a} 45% 72%)"/></linearGradient></defs>
-<rect width="320" height="240" fill="#f3f1ec"/><circle cx="{cx}" cy="112" r="74" fill="url(#g)"/>
-<rect x="{x}" y="64" width="96" height="96" rx="{rx}" fill="hsl({a} 40% 92%)" opacity=".82"/>
-<text x="24" y="220" font-family="Inter, sans-serif" font-size="20" fill="#333">{style} {lower}</text></svg>"##,
-        cx = 100 + b,
-        x = 190 - b / 2,
-        rx = 8 + number * 7 % 40,
-        lower = kind.to_lowercase(),
-    )
 }
 
 #[cfg(test)]

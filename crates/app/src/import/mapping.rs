@@ -67,6 +67,29 @@ fn track() -> String {
     "track".to_owned()
 }
 
+impl Rule {
+    /// Columns without which a line makes no event.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        [&self.user_id, &self.anonymous_id, &self.timestamp, &self.group_by]
+            .into_iter()
+            .filter_map(Option::as_deref)
+            .chain(placeholders(&self.message_id))
+            .chain(placeholders(&self.name))
+    }
+
+    /// Every column the rule names outside of its conditions.
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        let sources = self.properties.values().chain(self.traits.values());
+        let items = self.lines.iter().flat_map(|lines| lines.item.values());
+        self.needs().chain(sources.chain(items).flat_map(Source::columns).map(String::as_str))
+    }
+}
+
+/// The columns between braces.
+fn placeholders(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(column, _)| column))
+}
+
 /// The list made of grouped lines.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +110,16 @@ pub enum Source {
     Special(Special),
 }
 
+impl Source {
+    fn columns(&self) -> &[String] {
+        match self {
+            Source::Column(column) | Source::Special(Special::Text(column)) => std::slice::from_ref(column),
+            Source::Special(Special::SumProduct(columns)) => columns,
+            Source::Special(Special::Constant(_)) => &[],
+        }
+    }
+}
+
 /// A value that is not one column.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -95,7 +128,7 @@ pub enum Special {
     Constant(serde_json::Value),
     /// The column as text, even when it reads as a number.
     Text(String),
-    /// The sum over the group of the product of these columns, rounded to the cent.
+    /// The sum over the group of the product of these columns, in exact decimals.
     SumProduct(Vec<String>),
 }
 
@@ -107,6 +140,19 @@ pub struct Compiled {
     pub when: Vec<Option<Filter>>,
     /// `keep` of each rule.
     pub keep: Vec<Option<Filter>>,
+}
+
+impl Compiled {
+    /// Columns the mapping names and `there` lacks.
+    pub fn missing(&self, there: &[String]) -> Vec<String> {
+        let mut missing: Vec<String> = Vec::new();
+        for name in self.mapping.event.iter().flat_map(Rule::columns) {
+            if !there.iter().any(|column| column == name) && !missing.iter().any(|column| column == name) {
+                missing.push(name.to_owned());
+            }
+        }
+        missing
+    }
 }
 
 /// Reads a mapping file.
