@@ -227,6 +227,7 @@ export interface Vocabulary {
 
 export interface Explained {
   text: string;
+  sentence?: string;
   holds: boolean;
   value?: string | null;
   evidence?: { name: string; at: string }[];
@@ -315,7 +316,7 @@ export interface Schema {
 
 export interface Settings {
   workspace: Record<string, string | number | null>;
-  transport: { kind: string; host?: string; port?: number; tls?: string; username?: string; has_password?: boolean };
+  transport: { kind: string; editable?: boolean; url?: string; from?: string };
   limits?: Record<string, unknown>;
   data_dir?: string;
   store?: string;
@@ -328,4 +329,14 @@ export interface Key {
   created_at?: string;
   last_used_at?: string | null;
   key?: string;
+}
+
+/** Changes how mail leaves; the server says before it changes anything why it cannot. */
+export function saveTransport(transport: { kind: "inbox" } | { kind: "smtp"; url: string; from: string }): Promise<unknown> {
+  return call("/settings/transport", { method: "PUT", body: transport });
+}
+
+/** Hands one mail to what is in force. */
+export function testTransport(to: string): Promise<unknown> {
+  return call("/settings/transport/test", { method: "POST", body: { to } });
 }
