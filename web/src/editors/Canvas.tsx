@@ -25,7 +25,7 @@ function StepNode({ data }: NodeProps<Step>) {
       <div className="title">{data.title}</div>
       {(data.waiting !== undefined || data.passed !== undefined) && (
         <div className="counts">
-          {data.waiting ? <button type="button" className="plainbutton open nodrag nopan" onClick={data.here} aria-label={`${count(data.waiting)} here, at ${data.title}: open them`}><b>{count(data.waiting)}</b> here</button> : <span>nobody here</span>}
+          {data.waiting ? <button type="button" className="plainbutton open nodrag nopan" onClick={data.here} aria-label={`${count(data.waiting)} here, at ${data.title}: open them`}><b>{count(data.waiting)}</b> here</button> : <span><b>0</b> here</span>}
           {data.journey ? <A to="/messages" search={{ journey: data.journey }} className="open nodrag nopan"><b>{count(data.passed)}</b> went through</A> : <span><b>{count(data.passed)}</b> went through</span>}
         </div>
       )}

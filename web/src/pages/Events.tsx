@@ -37,6 +37,34 @@ function holds(row: EventRow, needle: string): boolean {
   return `${row.name ?? row.call} ${row.who ?? ""} ${row.message_id} ${reasons} ${JSON.stringify(row.properties ?? {})}`.toLowerCase().includes(needle);
 }
 
+interface Refused {
+  id: string | number;
+  received_at: string;
+  source: string;
+  reasons: Reason[];
+  body: string;
+}
+
+/** An event in quarantine as a row of the live list; what its body says of itself, as far as it can be read. */
+function asRow(one: Refused): EventRow {
+  let body: Record<string, unknown> = {};
+  try {
+    const read: unknown = JSON.parse(one.body);
+    if (read !== null && typeof read === "object" && !Array.isArray(read)) body = read as Record<string, unknown>;
+  } catch {
+    // What is not JSON stays a text below.
+  }
+  const text = (name: string) => (typeof body[name] === "string" ? (body[name] as string) : null);
+  const { properties, traits } = body;
+  const shown = [properties, traits].find((value) => value !== null && typeof value === "object");
+  return { message_id: text("messageId") ?? "", at: text("timestamp") ?? one.received_at, received_at: one.received_at, call: text("type") ?? "unreadable", name: text("event"), profile_id: null, who: text("userId") ?? text("anonymousId"), properties: (shown as Record<string, unknown> | undefined) ?? (Object.keys(body).length > 0 ? body : { body: one.body }), outcome: "rejected", reasons: one.reasons };
+}
+
+/** What tells rows apart; a refused event may have no message id. */
+function keyOf(row: EventRow): string {
+  return row.outcome === "rejected" ? `rejected ${row.received_at ?? row.at} ${row.message_id} ${row.name ?? ""} ${(row.reasons ?? []).map((reason) => reason.code).join(" ")}` : `${row.outcome} ${row.message_id}`;
+}
+
 function Live() {
   const search = useSearch({ strict: false }) as { name?: string; outcome?: string; q?: string };
   const navigate = useNavigate();
@@ -46,9 +74,12 @@ function Live() {
   const [open, setOpen] = useState<string | null>(null);
   const [text, setText] = useState(search.q ?? "");
   const [asked] = useDebouncedValue(text.trim(), 150);
+  const [pointed, setPointed] = useState(false);
   const stopped = useRef(false);
   const { name, outcome } = search;
   const stored = useListing<EventRow>("/events", { name, outcome, limit: 200 });
+  // The latest events are few and pass quickly; what was refused stays in quarantine and is shown from there too.
+  const refused = useGet<Listing<Refused>>(outcome === "rejected" ? "/quarantine?limit=100" : null, 5000);
   const names = useGet<Listing<{ name: string }>>("/events/names");
   const needle = asked.toLowerCase();
   const fits = useCallback((row: EventRow) => (!name || row.name === name) && (!outcome || row.outcome === outcome) && holds(row, needle), [name, outcome, needle]);
@@ -64,18 +95,21 @@ function Live() {
   );
   const rows = useMemo(() => {
     const seen = new Set<string>();
-    return [...fresh, ...stored.rows].filter((row) => {
-      const key = `${row.message_id}${row.outcome}`;
+    return [...fresh, ...stored.rows, ...(refused.data?.items ?? []).map(asRow)].filter((row) => {
+      const key = keyOf(row);
       return !seen.has(key) && fits(row) && seen.add(key);
     }).slice(0, KEPT);
-  }, [fresh, stored.rows, fits]);
+  }, [fresh, stored.rows, refused.data, fits]);
   const waiting = held.filter(fits).length;
-  const turn = () => {
-    stopped.current = !paused;
-    setPaused(!paused);
-    if (paused) setFresh((old) => [...held, ...old].slice(0, KEPT));
+  const stand = (pause: boolean, point: boolean) => {
+    stopped.current = pause || point;
+    setPaused(pause);
+    setPointed(point);
+    if (stopped.current) return;
+    setFresh((old) => [...held, ...old].slice(0, KEPT));
     setHeld([]);
   };
+  const turn = () => stand(!paused, pointed);
   const clear = () => {
     setText("");
     filter({ name: undefined, outcome: undefined, q: undefined });
@@ -88,19 +122,19 @@ function Live() {
         <TextInput className="grow" leftSection={<IconSearch size={16} aria-hidden />} placeholder="Person, property or reason" aria-label="Find in events" value={text} onChange={(event) => setText(event.currentTarget.value)} maw={260} />
         <Select aria-label="Outcome" placeholder="Any outcome" clearable clearButtonProps={{ "aria-label": "Any outcome" }} value={outcome ?? null} data={[{ value: "accepted", label: "Accepted" }, { value: "duplicate", label: "Duplicate" }, { value: "rejected", label: "Rejected" }]} onChange={(value) => filter({ outcome: value ?? undefined })} w={150} />
         <Select aria-label="Event name" placeholder="Any event" searchable clearable clearButtonProps={{ "aria-label": "Any event" }} value={name ?? null} data={[...new Set([...(names.data?.items ?? []).map((one) => one.name), ...(name ? [name] : [])])]} onChange={(value) => filter({ name: value ?? undefined })} w={190} />
-        <span className="end livestate"><span className={`dot ${paused ? "warn" : "good beat"}`} aria-hidden /><span role="status">{paused ? `Paused, ${count(waiting)}${held.length === KEPT ? " or more" : ""} came in since` : "Live"}</span></span>
+        <span className="end livestate"><span className={`dot ${paused || pointed ? "warn" : "good beat"}`} aria-hidden /><span role="status">{paused || pointed ? `${paused ? "Paused" : "Still while you point"}, ${count(waiting)}${held.length === KEPT ? " or more" : ""} came in since` : "Live"}</span></span>
       </div>
       {stored.data === undefined && (stored.error ? <Trouble error={stored.error} retry={() => void stored.refetch()} /> : <Waiting lines={10} />)}
       {stored.data !== undefined && rows.length === 0 && (narrowed
         ? <Empty title={outcome === "rejected" ? "Nothing was refused lately" : outcome === "duplicate" ? "Nothing came twice lately" : "Nothing matches yet"} action={<Button variant="default" onClick={clear}>Show all events</Button>}>{outcome === "rejected" ? <>What is refused shows here with its reason, and stays in <A to="/events" search={{ tab: "quarantine" }} className="link">quarantine</A>.</> : "None of the latest events fits. A new one shows here within a second."}</Empty>
         : <Empty title="No event yet" action={<A to="/settings" search={{ tab: "keys" }} className="link">Create a write key</A>} example={`curl ${window.location.origin}/v1/track -u WRITE_KEY: \\\n  -H 'content-type: application/json' \\\n  -d '{"userId":"u-1","event":"Product Viewed"}'`}>Send an event and it shows here within a second, whether it is taken or refused.</Empty>)}
-      <div className="livelist">
+      <div className="livelist" onPointerEnter={(event) => event.pointerType === "mouse" && stand(paused, true)} onPointerLeave={(event) => event.pointerType === "mouse" && stand(paused, false)}>
         {rows.map((row) => {
-          const key = `${row.message_id}${row.outcome}`;
+          const key = keyOf(row);
           const reason = (row.reasons ?? []).map((one) => one.message).join("; ");
           return (
             <div key={key}>
-              <button type="button" className="live-row" aria-expanded={open === key} onClick={() => setOpen(open === key ? null : key)}>
+              <button type="button" className="live-row" aria-expanded={open === key} onClick={() => { setOpen(open === key ? null : key); if (open !== key) stand(true, pointed); }}>
                 <span className="time muted mono">{clock(row.received_at ?? row.at)}</span>
                 <span className="state"><Status of={row.outcome} /></span>
                 <span className="name ellipsis">{row.name ?? words(row.call)}</span>
@@ -142,7 +176,7 @@ function Detail({ row }: { row: EventRow }) {
           <h3 className="sub">Envelope</h3>
           <dl className="kv tight">
             <dt>call</dt><dd>{row.call}</dd>
-            <dt>message id</dt><dd><span className="mono wrap">{row.message_id}</span> <Copy value={row.message_id} label="Copy the message id" /></dd>
+            <dt>message id</dt><dd>{row.message_id ? <><span className="mono wrap">{row.message_id}</span> <Copy value={row.message_id} label="Copy the message id" /></> : <span className="muted">none was given</span>}</dd>
             <dt>happened</dt><dd><When at={row.at} /></dd>
             {row.received_at && <><dt>received</dt><dd><When at={row.received_at} /></dd></>}
             {row.position !== undefined && <><dt>position in the log</dt><dd>{count(row.position)}</dd></>}
@@ -177,7 +211,7 @@ function pretty(body: string): string {
 }
 
 function Quarantine() {
-  const list = useListing<{ id: string; received_at: string; source: string; reasons: Reason[]; body: string }>("/quarantine", {}, 5000);
+  const list = useListing<Refused>("/quarantine", {}, 5000);
   return (
     <List list={list} label="Quarantine" id={(row) => row.id} columns={[
       {

@@ -62,7 +62,7 @@ function Body({ data }: { data: Overview }) {
   return (
     <>
       <Figures>
-        <Figure name="Events a second" value={tick?.events_per_second ?? data.events_per_second} note={<Sparkline values={rates} label="Events a second in the last minute" width={110} />} to="/events" />
+        <Figure name="Events a second" value={tick?.events_per_second ?? data.events_per_second} note={<span style={{ display: "block", height: 24 }}><Sparkline values={rates} label="Events a second in the last minute" width={110} /></span>} to="/events" />
         <Figure name="Profiles" value={tick?.profiles ?? data.profiles} note="everyone known" to="/profiles" />
         <Figure name="Events today" value={data.events_today} note={<><A to="/events" search={{ outcome: "rejected" }} className="link">{count(data.rejected_today)} rejected</A>, <A to="/events" search={{ outcome: "duplicate" }} className="link">{count(data.duplicates_today)} {data.duplicates_today === 1 ? "duplicate" : "duplicates"}</A></>} to="/events" />
         <Figure name="Messages handed over" value={accepted} note={<><A to="/query" search={{ sql: OPENED }} className="link" title={`${count(messages.opened)} of ${count(accepted)} messages`}>{share(messages.opened ?? 0, accepted)} opened</A>, <A to="/query" search={{ sql: CLICKED }} className="link" title={`${count(messages.clicked)} of ${count(accepted)} messages`}>{share(messages.clicked ?? 0, accepted)} clicked</A></>} to="/messages" search={{ state: "accepted" }} />

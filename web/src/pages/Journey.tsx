@@ -4,7 +4,7 @@ import { notifications } from "@mantine/notifications";
 import { IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { call, useGet, useListing, type Answer, type Entry, type Journey } from "../api";
 import { aboutStep, aboutTrigger } from "../editors/graph";
 import { count, share, words } from "../format";
@@ -36,7 +36,7 @@ function Body({ journey }: { journey: Journey }) {
       </Head>
       {journey.status === "paused" && <div className="notice warn">Paused: nobody enters. {journey.active > 0 ? `${count(journey.active)} ${journey.active === 1 ? "person stands" : "people stand"} where they were and go on when it is resumed.` : "Nobody was under way."}</div>}
       <Figures>
-        <Figure name="Entered" value={journey.entered} note={aboutTrigger(journey.definition.trigger)} to={to} search={{ tab: "people" }} />
+        <Figure name="Entered" value={journey.entered} note={aboutTrigger(journey.definition.trigger).replace(/, once for.*/, "")} to={to} search={{ tab: "people" }} />
         <Figure name="Under way" value={journey.active} note="wait at a step now" to={to} search={{ tab: "people", show: "active" }} />
         <Figure name="Went to the end" value={completed} note={`${share(completed, journey.entered)} of those who entered`} to={to} search={{ tab: "people", show: "completed" }} />
         <Figure name="Left early" value={left} note={early.length ? early.map(([reason, number]) => `${words(reason).toLowerCase()} ${count(number)}`).join(", ") : "nobody so far"} to={to} search={{ tab: "people", show: "early" }} />
@@ -82,7 +82,7 @@ function Turn({ journey }: { journey: Journey }) {
       <Button variant="default" leftSection={running ? <IconPlayerPause size={16} aria-hidden /> : <IconPlayerPlay size={16} aria-hidden />} onClick={() => setAsking(true)}>{running ? "Pause" : "Resume"}</Button>
       <Modal opened={asking} onClose={() => setAsking(false)} title={running ? "Pause this journey" : "Resume this journey"} closeButtonProps={{ "aria-label": "Close" }}>
         <p>{running
-          ? `${people} under way stay where they are, and nobody new enters. Mail that is already handed over cannot be called back.`
+          ? `${people} under way stay where they are, and nobody new enters. Mail that is planned but not yet handed over is held back for good, with this as its reason.`
           : `${people} go on where they stood; whoever waited longer than a step asks goes on at once. New people enter from now on; those who came by while it was paused are not caught up.`}</p>
         <div style={{ display: "flex", gap: 8, marginTop: 16 }}>
           <Button loading={busy} onClick={() => void turn()} data-autofocus>{running ? "Pause it" : "Resume it"}</Button>
@@ -125,17 +125,22 @@ function Steps({ journey }: { journey: Journey }) {
   );
 }
 
-/** The names of profiles that a list gives by number only. */
+const named = new Map<number, string>();
+
+/** The names of profiles that a list gives by number only; what was read once is kept. */
 function useNames(rows: Entry[]): Map<number, string> {
-  const ids = [...new Set(rows.filter((row) => row.display === `Profile ${row.profile_id}`).map((row) => row.profile_id))].filter(Number.isSafeInteger).sort((a, b) => a - b).slice(0, 500);
-  const names = useQuery<Answer, Error>({
+  const ids = [...new Set(rows.filter((row) => row.display === `Profile ${row.profile_id}` && !named.has(row.profile_id)).map((row) => row.profile_id))].filter(Number.isSafeInteger).sort((a, b) => a - b).slice(0, 500);
+  useQuery<number, Error>({
     queryKey: ["names", ids],
-    queryFn: ({ signal }) => call<Answer>("/query", { method: "POST", body: { sql: `select id, coalesce(name, email, user_id) from profiles where id in (${ids.join(", ")})` }, signal }),
+    queryFn: async ({ signal }) => {
+      const answer = await call<Answer>("/query", { method: "POST", body: { sql: `select id, coalesce(name, email, user_id) from profiles where id in (${ids.join(", ")})` }, signal });
+      for (const [id, name] of answer.rows) if (name) named.set(Number(id), String(name));
+      return named.size;
+    },
     enabled: ids.length > 0,
     staleTime: 60_000,
-    placeholderData: (old) => old,
   });
-  return useMemo(() => new Map((names.data?.rows ?? []).filter((row) => row[1]).map((row) => [Number(row[0]), String(row[1])])), [names.data]);
+  return named;
 }
 
 const SHOW = [{ value: "active", label: "Under way" }, { value: "completed", label: "Went to the end" }, { value: "early", label: "Left early" }];

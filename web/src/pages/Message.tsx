@@ -6,7 +6,7 @@ import { useState } from "react";
 import { useGet, type Message } from "../api";
 import { bytes, exact, words } from "../format";
 import { A, Empty, Head, Loaded, Section, Status, usePhone, When } from "../parts/parts";
-import { told } from "../parts/trace";
+import { refusal, told } from "../parts/trace";
 import { Pairs, Value } from "../parts/Value";
 
 export function MessagePage() {
@@ -51,7 +51,7 @@ function Mail({ message, held }: { message: Message; held: boolean }) {
   const [width, setWidth] = useState("wide");
   const phone = usePhone();
   if (!message.html && !message.text) {
-    return <Empty title={held ? "Nothing was composed" : "Not composed yet"}>{held ? "The gate or a condition said no before the contents were written. The steps beside this say which." : "The contents are written when its turn comes, with what is known at that moment."}</Empty>;
+    return <Empty title={held ? "No mail to show" : "Not composed yet"}>{held ? "It was held back before it was handed over, so its contents are not kept. The steps say what stood against it." : "The contents are written when its turn comes, with what is known at that moment."}</Empty>;
   }
   return (
     <Tabs defaultValue={message.html ? "mail" : "text"}>
@@ -78,6 +78,7 @@ function Trace({ message }: { message: Message }) {
     <ol className="trace" style={{ paddingTop: 14 }}>
       {steps.map((step, index) => {
         const said = told(step, message);
+        if (message.state === "skipped" && step.step === "policy" && said.tone === "") said.sentence = `When it was composed: ${said.sentence.charAt(0).toLowerCase()}${said.sentence.slice(1)}`;
         const Icon = said.tone === "bad" ? IconShieldX : (ICONS[step.step] ?? IconBolt);
         return (
           <li key={index}>
@@ -105,6 +106,9 @@ function Trace({ message }: { message: Message }) {
           <p className="wrap">{[event.detail, event.actor ? `by a ${event.actor}` : null].filter(Boolean).join(", ")}</p>
         </li>
       ))}
+      {message.state === "skipped" && (
+        <li><span className="mark bad"><IconShieldX size={13} aria-hidden /></span><div className="title"><span>At the gate</span></div><p className="wrap">{refusal(message.reason)}</p></li>
+      )}
       {message.state === "accepted" && !message.opened_at && (message.events ?? []).length === 0 && (
         <li><span className="mark idle"><IconArrowBackUp size={13} aria-hidden /></span><div className="title"><span>No answer yet</span></div><p className="muted">Opens, clicks and opt-outs show here as they come.</p></li>
       )}

@@ -145,15 +145,15 @@ function History({ id }: { id: string }) {
 }
 
 function Ask({ id, given, ask }: { id: string; given?: string; ask: (profile: string) => void }) {
-  const [text, setText] = useState(given ?? "");
+  const [text, setText] = useState("");
   const [typed] = useDebouncedValue(text.trim(), 200);
   const number = given && /^\d+$/.test(given) ? Number(given) : null;
   const asked = useGet<Profile>(number !== null ? `/profiles/${number}` : null);
-  const searching = typed !== "" && typed !== given;
+  const searching = typed !== "";
   const found = useGet<Listing<ProfileRow>>(searching ? `/profiles${params({ q: typed, limit: 6 })}` : null);
   return (
     <div style={{ maxWidth: 760 }}>
-      <TextInput label="Profile" placeholder="E-mail address, user id or name" value={text} onChange={(event) => setText(event.currentTarget.value)} leftSection={<IconSearch size={16} aria-hidden />} maw={440} mb={12} />
+      <TextInput label={number === null ? "Whom to explain" : "Somebody else"} placeholder="E-mail address, user id or name" value={text} onChange={(event) => setText(event.currentTarget.value)} leftSection={<IconSearch size={16} aria-hidden />} maw={440} mb={12} />
       {found.error && <Trouble error={found.error} retry={() => void found.refetch()} />}
       {searching && found.isLoading && <Waiting lines={3} />}
       {searching && found.data && (
@@ -165,7 +165,7 @@ function Ask({ id, given, ask }: { id: string; given?: string; ask: (profile: st
       {!searching && number === null && <p className="muted">Find a person, and each part of the condition says whether it holds for them, by which event, and until when.</p>}
       {!searching && number !== null && (
         <div style={{ paddingTop: 8 }}>
-          {asked.data && <p style={{ marginBottom: 12 }}><A to={`/profiles/${number}`} className="link">{asked.data.display}</A></p>}
+          {asked.data && <div className="person" style={{ marginBottom: 14 }}><Avatar name={asked.data.display} /><A to={`/profiles/${number}`} className="main">{asked.data.display}</A></div>}
           <Why segment={id} profile={number} />
         </div>
       )}

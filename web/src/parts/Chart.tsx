@@ -32,7 +32,9 @@ interface Given {
 function capOf(series: Series[]): number | undefined {
   const values = series.flatMap((one) => one.values).filter((value) => value > 0).sort((a, b) => b - a);
   const [first = 0, second = 0] = values;
-  return values.length > 3 && first > second * 6 ? Math.ceil((second * 1.5) / 10) * 10 : undefined;
+  if (values.length < 4 || first <= second * 6) return undefined;
+  const step = 10 ** Math.floor(Math.log10(second));
+  return Math.ceil((second * 1.25) / step) * step;
 }
 
 export default function Chart({ labels, series, kind = "line", height = 220, label, cap, pick }: Given) {

@@ -63,7 +63,7 @@ export function sentenceOf(row: TimelineRow, names: Names): Said {
   }
   if (row.kind === "message") {
     const by = text("actor");
-    const detail = [journeyName, by && by !== "person" ? `by ${/^[aeiou]/.test(by) ? "an" : "a"} ${by}` : null, text("link_url")].filter(Boolean).join(", ");
+    const detail = [journeyName, by && by !== "person" ? `by ${/^[aeiou]/.test(by) ? "an" : "a"} ${by}` : null, text("link_url")?.replace(/[?#].*/, "")].filter(Boolean).join(", ");
     return { title: row.title, detail: detail || null, to: message && row.title !== "Email Link Clicked" ? `/messages/${message}` : undefined, open: "Open the message" };
   }
   if (row.title === "identify") return { title: "Told who they are", detail: Object.keys(data).slice(0, 6).map((name) => words(name).toLowerCase()).join(", ") || null };

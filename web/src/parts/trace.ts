@@ -52,3 +52,17 @@ export function told(step: Step, message: Pick<Message, "journey_id" | "journey_
   if (!/[.:!?]$/.test(sentence) && !/https?:\S+$/.test(sentence) && sentence) sentence = `${sentence}.`;
   return { sentence, tone: no ? "bad" : "", items: offered, evidence };
 }
+
+const REFUSALS: Record<string, string> = {
+  unsubscribed: "Not sent: the person has opted out. The gate asks for consent last, at the moment of sending, and an opt-out always wins.",
+  topic_unsubscribed: "Not sent: the person has left this topic. The gate asks last, at the moment of sending.",
+  suppressed: "Not sent: the address is on the list of suppressed addresses.",
+  profile_gone: "Not sent: the profile was there when the mail was planned and is gone now.",
+  source_paused: "Not sent: the journey was paused or removed before its turn came.",
+  attempts_exhausted: "Not sent: the relay put it off too often.",
+};
+
+/** Says why the gate did not let a message through. */
+export function refusal(reason: string | null | undefined): string {
+  return (reason && REFUSALS[reason]) || `Not sent: ${reason ? words(reason).toLowerCase() : "no reason is recorded"}.`;
+}
