@@ -225,6 +225,8 @@ describe("the console", () => {
 
   it("waits, fails and stays empty in words", async () => {
     const lists = [["/profiles", "Profiles", "Nobody is known yet"], ["/segments", "Segments", "Describe a group of people"], ["/journeys", "Journeys", "No journey yet"], ["/messages", "Messages", "No message yet"], ["/events", "Events", "No event yet"], ["/settings?tab=keys", "Settings", "No key yet"]] as const;
+    // What arrives meanwhile would fill the list of events.
+    await page.route(/\/api\/stream$/, (route) => route.abort());
     for (const [path, heading, words] of lists) {
       let answered = false;
       const call = new RegExp(`/api/${path.includes("keys") ? "keys" : path.slice(1)}(\\?.*)?$`);
@@ -237,6 +239,7 @@ describe("the console", () => {
       await page.getByRole("heading", { name: words }).waitFor();
       await page.unroute(call);
     }
+    await page.unroute(/\/api\/stream$/);
     let go = () => {};
     const gate = new Promise<void>((resolve) => { go = resolve; });
     await page.route(/\/api\/messages\?/, async (route) => { await gate; await route.continue(); });

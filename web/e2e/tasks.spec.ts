@@ -119,7 +119,7 @@ describe.skipIf(!base)("the main tasks", () => {
     await page.getByRole("tab", { name: "Path" }).click();
     await page.locator(".react-flow__node button").first().click();
     await page.waitForURL((url) => url.searchParams.get("tab") === "people" && url.searchParams.has("step"));
-    await page.getByLabel("At step").waitFor();
+    await page.getByRole("combobox", { name: "At step" }).waitFor();
   });
 
   it("shows a refused event with its reason, live and after", async () => {

@@ -59,7 +59,7 @@ export function Workspace({ settings }: { settings: Settings }) {
         </div>
         {text("reply_to", "Reply to", "Where answers go; empty means to the sender address")}
         {text("postal_address", "Postal address", "Stands at the foot of every marketing mail, as the law asks")}
-        <ColorInput label="Brand colour" description="Used in mail and on the pages your recipients see" format="hex" value={form.brand_color} error={mistake("brand_color")} onChange={set("brand_color")} swatches={["#1f6f78", "#3451c9", "#7a3e9d", "#b0413e", "#1c7a45", "#1b1c1e"]} popoverProps={{ withinPortal: true }} />
+        <ColorInput label="Brand colour" description="Used in mail and on the pages your recipients see" format="hex" value={form.brand_color} error={mistake("brand_color")} onChange={set("brand_color")} swatches={["#1f6f78", "#3451c9", "#7a3e9d", "#b0413e", "#1c7a45", "#1b1c1e"]} withEyeDropper={false} />
         <div className="formend"><Button type="submit" loading={busy} disabled={!changed}>Save</Button>{changed && <Button variant="subtle" color="gray" onClick={() => setForm(stored)}>Take back</Button>}</div>
       </form>
       <aside aria-label="How it looks">
