@@ -34,12 +34,14 @@ function minuteSql(at: string): string {
   return `select received_at, name, profile_id, properties\nfrom events\nwhere received_at >= ${text(from)} and received_at < ${text(to)}\norder by received_at\nlimit 200`;
 }
 
-/** The last 60 minutes without a gap: a minute in which nothing came counts nothing. */
+/** The last minutes without a gap, 60 at most, 20 at least: a minute in which nothing came counts nothing. */
 function hour(minutes: Overview["events_by_minute"], now: number): Overview["events_by_minute"] {
   const known = new Map(minutes.map((minute) => [Math.floor(Date.parse(minute.at) / 60_000), minute]));
   const last = Math.max(Math.floor(now / 60_000), ...known.keys());
-  return Array.from({ length: 60 }, (_, index) => {
-    const minute = last - 59 + index;
+  const first = Math.min(last, ...known.keys());
+  const shown = Math.min(60, Math.max(20, last - first + 1));
+  return Array.from({ length: shown }, (_, index) => {
+    const minute = last - shown + 1 + index;
     return known.get(minute) ?? { at: new Date(minute * 60_000).toISOString(), accepted: 0, rejected: 0 };
   });
 }
@@ -124,7 +126,7 @@ function Activity({ data }: { data: Overview }) {
     if (minute) void navigate({ to: "/query" as never, search: { sql: minuteSql(minute.at) } as never });
   };
   return (
-    <Section title="Activity" note="events by minute, last 60 minutes" more={<Button variant="subtle" size="compact-xs" onClick={() => setTable(!table)} aria-pressed={table}>{table ? "As a chart" : "As a table"}</Button>}>
+    <Section title="Activity" note={`events by minute, last ${minutes.length} minutes`} more={<Button variant="subtle" size="compact-xs" onClick={() => setTable(!table)} aria-pressed={table}>{table ? "As a chart" : "As a table"}</Button>}>
       <p className="small muted" style={{ padding: "6px 0" }}><span className="dot" style={{ display: "inline-block", background: "var(--accent)", marginRight: 6 }} aria-hidden />{count(accepted)} accepted <span className="dot bad" style={{ display: "inline-block", margin: "0 6px 0 14px" }} aria-hidden />{count(rejected)} rejected<span className="wide" style={{ float: "right" }}>{table ? "A minute opens its events" : "Click a minute to see its events"}</span></p>
       {table ? (
         <div className="grid-result" style={{ height: CHART }} tabIndex={0} role="region" aria-label="Events by minute">
@@ -134,7 +136,7 @@ function Activity({ data }: { data: Overview }) {
           </table>
         </div>
       ) : (
-        <LazyChart {...drawn} kind="bar" cap pick={open} height={CHART} label={`Events by minute: ${count(accepted)} accepted and ${count(rejected)} rejected in the last hour`} />
+        <LazyChart {...drawn} kind="bar" cap pick={open} height={CHART} label={`Events by minute: ${count(accepted)} accepted and ${count(rejected)} rejected in the last ${minutes.length} minutes`} />
       )}
     </Section>
   );

@@ -8,6 +8,10 @@ describe("a step of a trace", () => {
     expect(told({ step: "trigger", title: "Why this mail", sentence: "The journey 'abandoned-cart' was entered.", data: { key: "c-1" } }, message)).toMatchObject({ sentence: "The journey “Abandoned cart” was entered.", evidence: { key: "c-1" } });
   });
 
+  it("asks a branch's question", () => {
+    expect(told({ step: "conditions", title: "Why now", sentence: "At 'reachable', the condition email is present holds.", data: null }, message).sentence).toBe("At the step “reachable” it was asked: email is present? It holds.");
+  });
+
   it("lists what was offered, each with its reason", () => {
     const data = [{ name: "Fern boot", reason: "because you looked at Amber boot" }, { product_id: "p-2" }] as unknown as Record<string, unknown>;
     expect(told({ step: "recommendations", title: "Offered", sentence: "Offered: Fern boot.", data }, message).items).toEqual([{ name: "Fern boot", why: "because you looked at Amber boot" }, { name: "p-2", why: null }]);

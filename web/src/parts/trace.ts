@@ -33,6 +33,7 @@ export function told(step: Step, message: Pick<Message, "journey_id" | "journey_
   let sentence = step.sentence.trim();
   if (message.journey_id && message.journey_name) sentence = sentence.replaceAll(`'${message.journey_id}'`, `“${message.journey_name}”`);
   sentence = sentence.replace(/'([a-z0-9_-]+)'/g, (_, id: string) => `“${words(id).toLowerCase()}”`);
+  sentence = sentence.replace(/^At (“[^”]+”), the condition (.+) (holds|does not hold)\.?$/, "At the step $1 it was asked: $2? It $3.");
   let evidence: Told["evidence"] = Object.keys(record).length > 0 ? record : null;
   if (step.step === "response") {
     const actor = typeof record.actor === "string" ? record.actor : (/\((\w+)\)$/.exec(sentence)?.[1] ?? "");
