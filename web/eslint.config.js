@@ -17,7 +17,7 @@ export default tseslint.config(
   },
   {
     files: ["test/**", "e2e/**"],
-    languageOptions: { globals: { process: "readonly", console: "readonly", setInterval: "readonly", clearInterval: "readonly", URL: "readonly", Buffer: "readonly" } },
+    languageOptions: { globals: { process: "readonly", console: "readonly", setInterval: "readonly", clearInterval: "readonly", URL: "readonly", Buffer: "readonly", document: "readonly", localStorage: "readonly" } },
     rules: { "no-console": "off" },
   },
 );

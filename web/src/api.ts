@@ -114,3 +114,11 @@ export type Message = Omit<gen.Message, "headers"> & { headers: [string, string]
 
 /** A key as listed; the secret is there only in the answer that made it. */
 export type Key = gen.Key & { key?: string };
+
+/** The records that let receivers check our signatures. */
+export type DkimRecords = gen.Dkim;
+
+/** Changes how mail leaves; the server says before it changes anything why it cannot. */
+export function saveTransport(transport: gen.TransportDraft): Promise<gen.Settings> {
+  return call("/settings/transport", { method: "PUT", body: transport });
+}

@@ -1,6 +1,6 @@
 /** Numbers and instants as words. */
 import { describe, expect, it } from "vitest";
-import { count, plain, relative, share, words } from "./format";
+import { brief, count, day, grouped, initials, isInstant, plain, relative, share, words } from "./format";
 
 describe("count", () => {
   it.each([
@@ -52,5 +52,41 @@ describe("plain", () => {
 describe("words", () => {
   it("reads a code as a sentence", () => {
     expect(words("no_consent")).toBe("No consent");
+  });
+});
+
+describe("sentences of the server", () => {
+  it.each([
+    ["archived up to 60833", "archived up to 60\u202f833"],
+    ["order A-12345 in 2.5 s", "order A-12345 in 2.5 s"],
+    ["127.0.0.1:77500", "127.0.0.1:77500"],
+  ])("get separators in long numbers only: %s", (text, expected) => {
+    expect(grouped(text)).toBe(expected);
+  });
+});
+
+describe("values of profiles", () => {
+  it.each([
+    [{ city: "Berlin", tags: ["a", "b"] }, "city Berlin, tags a, b"],
+    [[], "none"],
+    [true, "yes"],
+    ["", "–"],
+  ])("are written without brackets: %j", (value, expected) => {
+    expect(brief(value)).toBe(expected);
+  });
+
+  it("tell instants from other texts", () => {
+    expect([isInstant("2026-11-24T22:12:00Z"), isInstant("2026-11-24"), isInstant("order 2026-11-24T22:12:00Z")]).toEqual([true, false, false]);
+  });
+});
+
+describe("people and days", () => {
+  it.each([["Maple Sample", "MS"], ["walk@shop.example", "W"], ["Profile 12", "P"], ["42", "·"]])("marks %s with %s", (name, expected) => {
+    expect(initials(name)).toBe(expected);
+  });
+
+  it("names the near days", () => {
+    const now = new Date(2026, 10, 24, 12).getTime();
+    expect([day(new Date(2026, 10, 24, 1).toISOString(), now), day(new Date(2026, 10, 23, 23).toISOString(), now)]).toEqual(["Today", "Yesterday"]);
   });
 });

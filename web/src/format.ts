@@ -52,6 +52,37 @@ export function exact(at: string): string {
   return date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** Writes an instant as its day and minute, in the viewer's zone. */
+export function moment(at: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return at;
+  return date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** Writes the day of an instant: today, yesterday or its date. */
+export function day(at: string, now: number): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return at;
+  const start = (time: number) => new Date(time).setHours(0, 0, 0, 0);
+  const days = Math.round((start(now) - start(date.getTime())) / 86_400_000);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  const year = date.getFullYear() === new Date(now).getFullYear() ? undefined : "numeric";
+  return date.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year });
+}
+
+const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$/;
+
+/** Whether a text is an instant as machines write it. */
+export function isInstant(text: string): boolean {
+  return INSTANT.test(text);
+}
+
+/** Puts thin separators into the long numbers of a sentence; codes that mix letters and digits stay as they are. */
+export function grouped(sentence: string): string {
+  return sentence.replace(/(?<![\w.,:/#-])\d{4,15}(?![\w:/-]|[.,]\d)/g, (digits) => count(Number(digits)));
+}
+
 /** Writes the time of day with seconds. */
 export function clock(at: string): string {
   const date = new Date(at);
@@ -64,6 +95,23 @@ export function plain(value: unknown): string {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   return JSON.stringify(value);
+}
+
+/** Writes a dynamic value in one line, without brackets and quotes. */
+export function brief(value: unknown): string {
+  if (value === null || value === undefined || value === "") return "–";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "string") return isInstant(value) ? moment(value) : value;
+  if (typeof value === "number") return String(value);
+  if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(brief).join(", ");
+  return Object.entries(value as Record<string, unknown>).map(([name, one]) => `${name} ${brief(one)}`).join(", ");
+}
+
+/** Writes the first letters of a person's names, for the round mark beside them. */
+export function initials(name: string): string {
+  const parts = name.replace(/@.*/, "").split(/[\s._-]+/).filter((part) => /^[\p{L}]/u.test(part));
+  const letters = parts.length > 1 ? [parts[0], parts.at(-1)] : parts.slice(0, 1);
+  return letters.map((part) => part?.[0]?.toUpperCase() ?? "").join("") || "·";
 }
 
 /** Writes a size in bytes. */

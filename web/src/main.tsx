@@ -11,13 +11,18 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Problem } from "./api";
 import { Home } from "./pages/Home";
-import { Empty, Trouble, Waiting } from "./parts/parts";
+import { A, Head, Trouble, Waiting } from "./parts/parts";
 import { Shell } from "./shell/Shell";
 import { theme, variables } from "./theme";
 
 const root = createRootRoute({
   component: Shell,
-  notFoundComponent: () => <Empty title="There is nothing at this address">It may have been renamed or removed. The menu leads everywhere there is.</Empty>,
+  notFoundComponent: () => (
+    <>
+      <Head title="There is nothing at this address" line="It may have been renamed or removed. The menu and the search lead everywhere there is." />
+      <A to="/" className="link">Go to Home</A>
+    </>
+  ),
   errorComponent: ({ error }) => <Trouble error={error instanceof Error ? error : new Error(String(error))} retry={() => window.location.reload()} />,
 });
 type Search = Record<string, string | undefined>;
@@ -34,9 +39,9 @@ const routes = [
   at("/segments/$id", lazyRouteComponent(() => import("./pages/Segment"), "SegmentPage")),
   at("/segments/$id/edit", lazyRouteComponent(() => import("./pages/SegmentEditor"), "EditSegment")),
   at("/journeys", lazyRouteComponent(() => import("./pages/Journeys"), "Journeys")),
-  at("/journeys/$id", lazyRouteComponent(() => import("./pages/Journeys"), "JourneyPage")),
+  at("/journeys/$id", lazyRouteComponent(() => import("./pages/Journey"), "JourneyPage")),
   at("/messages", lazyRouteComponent(() => import("./pages/Messages"), "Messages")),
-  at("/messages/$id", lazyRouteComponent(() => import("./pages/Messages"), "MessagePage")),
+  at("/messages/$id", lazyRouteComponent(() => import("./pages/Message"), "MessagePage")),
   at("/events", lazyRouteComponent(() => import("./pages/Events"), "Events")),
   at("/query", lazyRouteComponent(() => import("./pages/Query"), "QueryPage")),
   at("/settings", lazyRouteComponent(() => import("./pages/Settings"), "SettingsPage")),

@@ -6,39 +6,35 @@ import { useElementSize } from "@mantine/hooks";
 import { Background, Controls, Handle, Position, ReactFlow, useNodesInitialized, useReactFlow, useStore, type FitViewOptions, type Node, type NodeChange, type NodeProps } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Journey } from "../api";
+import { A } from "../parts/parts";
 import { count, plain, words } from "../format";
-import { edges, fitting, layout } from "./graph";
+import { aboutStep, aboutTrigger, edges, fitting, layout } from "./graph";
 
 const ICONS: [RegExp, typeof IconMail][] = [
   [/trigger|start|entry/, IconPlayerPlay], [/wait|delay|until/, IconClock], [/mail|send|message/, IconMail], [/branch|split|if|condition|random/, IconArrowsSplit2], [/exit|end/, IconFlag], [/set|update|attribute|tag/, IconTag],
 ];
 
-type Step = Node<{ kind: string; title: string; waiting?: number; passed?: number }, "step">;
+type Step = Node<{ kind: string; title: string; waiting?: number; passed?: number; here?: () => void; journey?: string }, "step">;
 
 function StepNode({ data }: NodeProps<Step>) {
   const Icon = ICONS.find(([pattern]) => pattern.test(data.kind))?.[1] ?? IconCircleDot;
   return (
-    <div className="node">
+    <div className={data.waiting ? "node busy" : "node"}>
       <Handle type="target" position={Position.Top} isConnectable={false} style={{ opacity: 0 }} />
       <div className="kind"><Icon size={14} aria-hidden />{words(data.kind)}</div>
       <div className="title">{data.title}</div>
-      {(data.waiting !== undefined || data.passed !== undefined) && <div className="counts"><span><b>{count(data.waiting)}</b> here</span><span><b>{count(data.passed)}</b> went through</span></div>}
+      {(data.waiting !== undefined || data.passed !== undefined) && (
+        <div className="counts">
+          {data.waiting ? <button type="button" className="plainbutton open nodrag nopan" onClick={data.here} aria-label={`${count(data.waiting)} here, at ${data.title}: open them`}><b>{count(data.waiting)}</b> here</button> : <span><b>0</b> here</span>}
+          {data.journey ? <A to="/messages" search={{ journey: data.journey }} className="open nodrag nopan"><b>{count(data.passed)}</b> went through</A> : <span><b>{count(data.passed)}</b> went through</span>}
+        </div>
+      )}
       <Handle type="source" position={Position.Bottom} isConnectable={false} style={{ opacity: 0 }} />
     </div>
   );
 }
 
 const KINDS = { step: StepNode };
-
-/** Says in a few words what a step does. */
-export function titleOf(id: string, node: Record<string, unknown>): string {
-  for (const key of ["title", "name", "label", "template", "where", "condition", "event", "until", "duration", "for", "seconds", "delay"]) {
-    const value = node[key];
-    if (typeof value === "string" && value) return value;
-    if (typeof value === "number") return `${value} ${key}`;
-  }
-  return words(id);
-}
 
 type Sizes = Record<string, { width: number; height: number }>;
 
@@ -65,8 +61,12 @@ function Refit({ shape }: { shape: string }) {
   return null;
 }
 
-export default function Canvas({ journey }: { journey: Journey }) {
+export default function Canvas({ journey, open }: { journey: Journey; open: (step: string) => void }) {
   const scheme = useComputedColorScheme("light");
+  const latest = useRef(open);
+  useEffect(() => {
+    latest.current = open;
+  });
   const drawn = useMemo(() => {
     const nodes = journey.definition.nodes ?? {};
     const links = edges(nodes);
@@ -75,14 +75,15 @@ export default function Canvas({ journey }: { journey: Journey }) {
     const first = typeof journey.definition.start === "string" ? journey.definition.start : Object.keys(nodes).find((id) => !entered.has(id));
     const steps: Step[] = Object.entries(nodes).map(([id, node]) => {
       const counts = journey.counts?.[id];
-      return { id, type: "step", position: places[id] ?? { x: 0, y: 0 }, data: { kind: plain(node.type), title: titleOf(id, node), waiting: counts?.waiting, passed: counts?.passed }, draggable: false };
+      return { id, type: "step", position: places[id] ?? { x: 0, y: 0 }, data: { kind: plain(node.type), title: aboutStep(id, node), waiting: counts?.waiting, passed: counts?.passed, here: () => latest.current(id), journey: node.type === "send" ? journey.id : undefined }, draggable: false };
     });
     const lines = links.map((link, index) => ({ id: `${index}`, source: link.from, target: link.to, label: link.label || undefined }));
     const trigger = journey.definition.trigger;
     if (trigger && first && !nodes["__trigger"]) {
       const place = places[first] ?? { x: 0, y: 0 };
-      const about = typeof trigger === "string" ? trigger : titleOf("trigger", (trigger as Record<string, unknown>) ?? {});
-      steps.unshift({ id: "__trigger", type: "step", position: { x: place.x, y: place.y - 132 }, data: { kind: "trigger", title: about }, draggable: false });
+      const said = aboutTrigger(trigger);
+      const about = said.charAt(0).toUpperCase() + said.slice(1);
+      steps.unshift({ id: "__trigger", type: "step", position: { x: place.x, y: place.y - 118 }, data: { kind: "trigger", title: about }, draggable: false });
       lines.unshift({ id: "trigger", source: "__trigger", target: first, label: undefined });
     }
     return { steps, lines, shape: JSON.stringify([steps.map((step) => [step.id, step.position, step.data.title]), lines.map((line) => [line.source, line.target])]) };

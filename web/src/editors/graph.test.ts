@@ -1,6 +1,6 @@
 /** A journey's definition as a graph. */
 import { describe, expect, it } from "vitest";
-import { edges, fitting, layout } from "./graph";
+import { aboutStep, aboutTrigger, edges, fitting, layout, span } from "./graph";
 
 const nodes = {
   wait: { type: "wait", next: "check" },
@@ -42,5 +42,25 @@ describe("the frame", () => {
     expect(fitting([{ x: 0, y: 0 }], 358)).toBe(320);
     expect(fitting([], 0)).toBe(320);
     expect(fitting(Array.from({ length: 40 }, (_, row) => ({ x: 0, y: row * 148 })), 1200)).toBe(900);
+  });
+});
+
+describe("a step in words", () => {
+  it.each([
+    ["wait", { type: "wait", seconds: 7200 }, "Wait 2 hours"],
+    ["send", { type: "send", template: "abandoned-cart" }, "Send “Abandoned cart”"],
+    ["reachable", { type: "branch", condition: "email is present" }, "Is it so that email is present?"],
+    ["end", { type: "exit" }, "End"],
+  ])("is what it does: %s", (id, node, expected) => {
+    expect(aboutStep(id, node)).toBe(expected);
+  });
+
+  it("names the trigger and what makes an entry its own", () => {
+    expect(aboutTrigger({ event: "Product Added", key: "cart_id" })).toBe("by “Product Added”, once for each cart id");
+    expect(aboutTrigger(undefined)).toBe("by no trigger");
+  });
+
+  it("writes spans in their largest whole unit", () => {
+    expect([span(8), span(60), span(5400), span(172_800)]).toEqual(["8 seconds", "1 minute", "90 minutes", "2 days"]);
   });
 });

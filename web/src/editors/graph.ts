@@ -1,5 +1,7 @@
 /** Reads a journey's definition as a graph and gives each node a place, layer by layer. */
 
+import { words } from "../format";
+
 export interface Edge {
   from: string;
   to: string;
@@ -92,4 +94,40 @@ export function layout(nodes: Nodes, links: Edge[], given: Record<string, { x: n
     });
   }
   return ids.every((id) => given[id]) ? { ...given } : places;
+}
+
+const UNITS: [number, string][] = [[86_400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+
+/** Writes a number of seconds in its largest whole unit. */
+export function span(seconds: number): string {
+  const [size, unit] = UNITS.find(([one]) => seconds >= one && seconds % one === 0) ?? [1, "second"];
+  const whole = seconds / size;
+  return `${whole} ${unit}${whole === 1 ? "" : "s"}`;
+}
+
+/** Says in a few words what a step does. */
+export function aboutStep(id: string, node: Record<string, unknown>): string {
+  const text = (key: string) => (typeof node[key] === "string" && node[key] ? (node[key] as string) : null);
+  const named = text("title") ?? text("label");
+  if (named) return named;
+  if (typeof node.seconds === "number") return `Wait ${span(node.seconds)}`;
+  const template = text("template");
+  if (template) return `Send “${words(template)}”`;
+  const asked = text("condition") ?? text("where");
+  if (asked) return node.type === "wait" ? `Wait until ${asked}` : `Is it so that ${asked}?`;
+  if (node.type === "exit") return id === "end" ? "End" : `End: ${words(id).toLowerCase()}`;
+  for (const key of ["event", "until", "duration", "for", "delay", "name"]) {
+    const value = text(key);
+    if (value) return value;
+  }
+  return words(id);
+}
+
+/** Says what lets people in. */
+export function aboutTrigger(trigger: unknown): string {
+  if (typeof trigger === "string") return `by “${trigger}”`;
+  if (!trigger || typeof trigger !== "object") return "by no trigger";
+  const { event, segment, where, key } = trigger as Record<string, unknown>;
+  const what = typeof event === "string" ? `by “${event}”` : typeof segment === "string" ? `on coming into “${words(segment)}”` : "by a trigger";
+  return `${what}${typeof where === "string" ? ` where ${where}` : ""}${typeof key === "string" ? `, once for each ${words(key).toLowerCase()}` : ""}`;
 }

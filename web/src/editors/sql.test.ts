@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Problem } from "../api";
-import { findingsOf, whereIs } from "./sql";
+import { findingsOf, plainly, whereIs } from "./sql";
 
 const refused = (detail: string, errors: Problem["errors"] = [], status = 422) => new Problem(status, "invalid", "Refused", detail, errors);
 
@@ -26,6 +26,13 @@ describe("the place of a mistake in a query", () => {
 
   it("brings the nearest name along", () => {
     expect(findingsOf(refused("Invalid function 'cuont'.\nDid you mean 'count'?"), "select cuont(*)")[0]?.nearest).toBe("count");
+  });
+
+  it("comes without the planner's manner of speaking, and finds the name that was meant", () => {
+    const [found] = findingsOf(refused("Schema error: No field named nme. Valid fields are events.position, events.name, events.call."), "select nme from events");
+    expect(found).toMatchObject({ message: "there is no column “nme” here.", nearest: "name" });
+    expect(findingsOf(refused("No field named nothing. Valid fields are events.name."), "select nothing")[0]?.nearest).toBeNull();
+    expect(plainly('The SQL is not understood: SQL error: ParserError("Expected: an SQL statement, found: selec")')).toBe("expected an SQL statement, found “selec”.");
   });
 
   it("is unknown where nothing names it, and where the server is at fault", () => {

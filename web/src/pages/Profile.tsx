@@ -1,33 +1,50 @@
 /** One profile: who, what is known and from where, why in which segments, what was sent, what happened. */
-import { SegmentedControl, Tabs } from "@mantine/core";
-import { IconBolt, IconFilter, IconGitBranch, IconMail, IconRoute } from "@tabler/icons-react";
-import { useParams } from "@tanstack/react-router";
+import { Tabs } from "@mantine/core";
+import { IconDeviceLaptop, IconGitMerge, IconHash, IconId, IconMail, IconPhone } from "@tabler/icons-react";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { useGet, useListing, type Explanation, type MessageRow, type Profile, type TimelineRow } from "../api";
-import { plain, words } from "../format";
+import { useGet, useListing, type Explanation, type Listing, type MessageRow, type Profile, type Segment } from "../api";
+import { count, words } from "../format";
 import { Explain } from "../parts/Explain";
-import { A, Empty, Figure, Figures, Head, List, Loaded, Section, Status, Trouble, Waiting, When } from "../parts/parts";
+import { A, Avatar, Empty, Figure, Figures, Head, List, Loaded, Section, Status, Trouble, Waiting, When } from "../parts/parts";
+import { Copy, Value } from "../parts/Value";
+import { stateOf } from "./Messages";
+import { Timeline } from "./Timeline";
+
+const TABS = ["overview", "segments", "timeline", "messages"];
 
 export function ProfilePage() {
   const { id } = useParams({ strict: false }) as { id: string };
-  const profile = useGet<Profile>(`/profiles/${id}`);
+  const profile = useGet<Profile>(`/profiles/${id}`, 10_000);
   return <Loaded query={profile} lines={12}>{(data) => <Body profile={data} />}</Loaded>;
 }
 
 function Body({ profile }: { profile: Profile }) {
+  const search = useSearch({ strict: false }) as { tab?: string };
+  const navigate = useNavigate();
+  const tab = TABS.includes(search.tab ?? "") ? search.tab : "overview";
+  const to = `/profiles/${profile.id}`;
   const scores = Object.entries(profile.scores ?? {});
   const running = (profile.journeys ?? []).filter((entry) => !entry.exited_at);
+  const email = profile.identifiers.find((one) => one.kind === "email")?.value;
+  const joined = profile.merged?.length ?? 0;
   return (
     <>
-      <Head title={profile.display} back={{ to: "/profiles", label: "Profiles" }} status={profile.suppressed ? <Status of="suppressed" /> : null} line={<>Profile {profile.id}, first seen <When at={profile.created_at} />, last seen <When at={profile.last_seen_at} /></>} />
+      <Head
+        title={profile.display}
+        mark={<Avatar name={profile.display} large />}
+        back={{ to: "/profiles", label: "Profiles" }}
+        status={profile.suppressed ? <Status of="suppressed" /> : null}
+        line={<>{email && email !== profile.display && <><span className="wrap">{email}</span> <Copy value={email} label="Copy the e-mail address" /> · </>}Seen first <When at={profile.created_at} />, last <When at={profile.last_seen_at} /></>}
+      />
       {profile.suppressed && <div className="notice bad">No mail is sent to this person: {words(profile.suppressed.reason).toLowerCase()}, <When at={profile.suppressed.at} />.</div>}
       <Figures>
-        <Figure name="Segments" value={(profile.segments ?? []).length} />
-        <Figure name="Journeys under way" value={running.length} />
-        <Figure name="Identifiers" value={(profile.identifiers ?? []).length} note={profile.merged?.length ? `${profile.merged.length} ${profile.merged.length === 1 ? "profile" : "profiles"} joined` : "one profile from the start"} />
-        {scores.slice(0, 2).map(([name, value]) => <Figure key={name} name={words(name)} value={value} />)}
+        <Figure name="Segments" value={(profile.segments ?? []).length} note="true now" to={to} search={{ tab: "segments" }} />
+        <Figure name="Journeys under way" value={running.length} note={`${count((profile.journeys ?? []).length)} entered so far`} />
+        <Figure name="Identifiers" value={(profile.identifiers ?? []).length} note={joined ? `${joined} ${joined === 1 ? "profile" : "profiles"} joined into this one` : "one profile from the start"} />
+        {scores.slice(0, 2).map(([name, value]) => <Figure key={name} name={words(name)} value={value} note={name === "engagement_score" ? "from 0 to 100, by opens, clicks and visits" : undefined} />)}
       </Figures>
-      <Tabs defaultValue="overview">
+      <Tabs value={tab} onChange={(value) => void navigate({ to: to as never, search: { tab: value === "overview" ? undefined : value } as never, replace: true })}>
         <Tabs.List mb={20}>
           <Tabs.Tab value="overview">Overview</Tabs.Tab>
           <Tabs.Tab value="segments">Segments</Tabs.Tab>
@@ -44,15 +61,16 @@ function Body({ profile }: { profile: Profile }) {
 }
 
 function About({ profile }: { profile: Profile }) {
+  const entries = profile.journeys ?? [];
   return (
     <div className="two">
       <div>
-        <Section title="Attributes" note="value, source and time">
+        <Section title="Attributes" note="with source and time">
           <dl className="kv">
             {(profile.attributes ?? []).map((attribute) => (
-              <Pair key={attribute.name} name={attribute.name}>
-                {plain(attribute.value)}
-                <div className="muted small">{attribute.source ? `${attribute.source}, ` : ""}<When at={attribute.updated_at} /></div>
+              <Pair key={attribute.name} name={words(attribute.name)}>
+                <Value value={attribute.value} />
+                <span className="aside" title={attribute.source ? `Set by ${attribute.source}` : undefined}>{attribute.source ? `${attribute.source}, ` : ""}<When at={attribute.updated_at} /></span>
               </Pair>
             ))}
           </dl>
@@ -60,44 +78,28 @@ function About({ profile }: { profile: Profile }) {
         </Section>
       </div>
       <div>
-        <Section title="Identifiers" note="how they came together">
-          <ul className="rows">
-            {(profile.identifiers ?? []).map((identifier) => (
-              <li key={`${identifier.kind}${identifier.value}`}>
-                <div style={{ minWidth: 0 }}>
-                  <div className="mono wrap">{identifier.value}</div>
-                  <div className="muted small">{words(identifier.kind)}{identifier.source ? `, by ${identifier.source}` : ""}</div>
-                </div>
-                <span className="end muted small">since <When at={identifier.first_seen_at} /></span>
-              </li>
-            ))}
-            {(profile.merged ?? []).map((merge) => (
-              <li key={`${merge.from}${merge.at}`}><IconGitBranch size={16} className="muted" aria-hidden /><span className="wrap">Joined with profile {merge.from}: {merge.reason}</span><span className="end muted small"><When at={merge.at} /></span></li>
-            ))}
-          </ul>
-          {(profile.identifiers ?? []).length === 0 && <p className="muted" style={{ padding: "10px 0" }}>No identifier is known. One comes with the first event of this person.</p>}
-        </Section>
+        <Together profile={profile} />
         <Section title="Consent">
           <ul className="rows">
             {(profile.consents ?? []).map((consent) => (
               <li key={consent.topic}><span>{words(consent.topic)}</span><Status of={consent.state} /><span className="end muted small">{consent.source ? `${consent.source}, ` : ""}<When at={consent.at} /></span></li>
             ))}
           </ul>
-          {(profile.consents ?? []).length === 0 && <p className="muted" style={{ padding: "10px 0" }}>No consent is recorded, so no marketing mail is sent.</p>}
+          {(profile.consents ?? []).length === 0 && <p className="muted" style={{ padding: "10px 0" }}>Neither an opt-in nor an opt-out is recorded. An opt-out holds from the moment it is answered.</p>}
         </Section>
-        <Section title="Journeys">
+        <Section title="Journeys" note={entries.length > 5 ? `the last 5 of ${count(entries.length)}` : undefined}>
           <ul className="rows">
-            {(profile.journeys ?? []).map((entry) => (
+            {entries.slice(0, 5).map((entry) => (
               <li key={entry.entry_id}>
                 <div style={{ minWidth: 0 }}>
-                  <A to={`/journeys/${entry.journey_id}`} className="link">{entry.journey_name}</A>
-                  <div className="muted small">{entry.exited_at ? `Left: ${words(entry.exit_reason).toLowerCase()}` : `At “${entry.node}”`}{!entry.exited_at && entry.due_at && <>, goes on <When at={entry.due_at} /></>}</div>
+                  <A to={`/journeys/${entry.journey_id}`} className="link">{entry.journey_name ?? entry.journey_id}</A>
+                  <div className="muted small">{entry.exited_at ? <>{entry.exit_reason === "completed" ? "Went through to the end" : `Left: ${words(entry.exit_reason).toLowerCase()}`}, <When at={entry.exited_at} /></> : <>At “{words(entry.node).toLowerCase()}”</>}{!entry.exited_at && entry.due_at && <>, goes on <When at={entry.due_at} /></>}</div>
                 </div>
                 <span className="end muted small">entered <When at={entry.entered_at} /></span>
               </li>
             ))}
           </ul>
-          {(profile.journeys ?? []).length === 0 && <p className="muted" style={{ padding: "10px 0" }}>Has not entered a journey.</p>}
+          {entries.length === 0 && <p className="muted" style={{ padding: "10px 0" }}>Has not entered a journey.</p>}
         </Section>
         {(profile.decisions ?? []).length > 0 && (
           <Section title="Decisions" note="what was done, or not, and why">
@@ -108,6 +110,37 @@ function About({ profile }: { profile: Profile }) {
         )}
       </div>
     </div>
+  );
+}
+
+const MARKS: Record<string, typeof IconHash> = { email: IconMail, phone: IconPhone, user_id: IconId, anonymous_id: IconDeviceLaptop };
+const KINDS: Record<string, string> = { email: "E-mail address", phone: "Phone number", user_id: "User id", anonymous_id: "Anonymous browser or app", external_id: "External id" };
+
+/** The story of how identifiers became one profile, oldest first. */
+function Together({ profile }: { profile: Profile }) {
+  const steps = [
+    ...(profile.identifiers ?? []).map((one) => ({ at: one.first_seen_at ?? "", one, merge: null })),
+    ...(profile.merged ?? []).map((merge) => ({ at: merge.at, one: null, merge })),
+  ].sort((a, b) => a.at.localeCompare(b.at));
+  return (
+    <Section title="Identifiers" note="how they came together, oldest first">
+      <ol className="trace" style={{ paddingTop: 14 }} data-testid="together">
+        {steps.map(({ at, one, merge }, index) => {
+          const Icon = one ? (MARKS[one.kind] ?? IconHash) : IconGitMerge;
+          const with_ = index > 0 && steps[index - 1]?.at === at;
+          return (
+            <li key={one ? `${one.kind}${one.value}` : `${merge?.from}${at}`}>
+              <span className="mark"><Icon size={13} aria-hidden /></span>
+              {one && <div className="title"><span className="mono wrap">{one.value}</span><Copy value={one.value} label={`Copy ${one.value}`} /></div>}
+              {one && <p className="muted small">{KINDS[one.kind] ?? words(one.kind)}{one.source ? `, named by ${/^[aeiou]/.test(one.source) ? "an" : "a"} ${one.source} call` : ""} <When at={at} />{with_ ? ", in the same call" : ""}{one.last_seen_at && one.last_seen_at !== at && <>; last used <When at={one.last_seen_at} /></>}</p>}
+              {merge && <div className="title"><span>Profile {merge.from} became part of this one</span></div>}
+              {merge && <p className="muted small">{merge.reason ? `${words(merge.reason)}, ` : ""}<When at={merge.at} />. Its events, attributes and consent came along.</p>}
+            </li>
+          );
+        })}
+      </ol>
+      {steps.length === 0 && <p className="muted" style={{ padding: "10px 0" }}>No identifier is known. One comes with the first event of this person.</p>}
+    </Section>
   );
 }
 
@@ -122,21 +155,43 @@ export function Pair({ name, children }: { name: string; children: React.ReactNo
 
 function Memberships({ profile }: { profile: Profile }) {
   const [open, setOpen] = useState<string | null>(null);
-  if ((profile.segments ?? []).length === 0) return <Empty title="In no segment">Segments fill by themselves as events arrive. Open a segment and ask “Why this profile” to see which condition does not hold.</Empty>;
+  const all = useGet<Listing<Segment>>("/segments");
+  const inside = new Set((profile.segments ?? []).map((segment) => segment.id));
+  const outside = (all.data?.items ?? []).filter((segment) => !inside.has(segment.id));
+  const why = (id: string, name: string) => <button type="button" className="plainbutton link small" aria-expanded={open === id} aria-label={`Why ${inside.has(id) ? "in" : "not in"} ${name}`} onClick={() => setOpen(open === id ? null : id)}>{inside.has(id) ? "Why" : "Why not"}</button>;
+  const shown = (id: string) => open === id && <div className="unfolded"><Why segment={id} profile={profile.id} /></div>;
   return (
-    <ul className="rows">
-      {profile.segments.map((segment) => (
-        <li key={segment.id} style={{ flexWrap: "wrap" }}>
-          <div style={{ minWidth: 0, flex: "1 1 300px" }}>
-            <A to={`/segments/${segment.id}`} className="link">{segment.name}</A>
-            <div className="muted small wrap">{segment.why}</div>
-          </div>
-          <span className="muted small">since <When at={segment.since} />{segment.until && <>, leaves <When at={segment.until} /></>}</span>
-          <button type="button" className="plainbutton link small" aria-expanded={open === segment.id} onClick={() => setOpen(open === segment.id ? null : segment.id)}>Why</button>
-          {open === segment.id && <div style={{ flexBasis: "100%", padding: "4px 0 8px" }}><Why segment={segment.id} profile={profile.id} /></div>}
-        </li>
-      ))}
-    </ul>
+    <>
+      <Section title="In these segments" note={profile.segments.length ? `${profile.segments.length}, true now` : undefined}>
+        {profile.segments.length === 0 && <p className="muted" style={{ padding: "10px 0" }}>In no segment now. They fill by themselves as events arrive.</p>}
+        <ul className="rows">
+          {profile.segments.map((segment) => (
+            <li key={segment.id} className="folds">
+              <div style={{ minWidth: 0, flex: "1 1 260px" }}>
+                <A to={`/segments/${segment.id}`} className="main">{segment.name}</A>
+                {segment.why && <div className="muted small wrap">{segment.why.replace(/^Entered because: (.*)\.$/, (_, cause: string) => `Came in by “${cause}”`)}</div>}
+              </div>
+              <span className="muted small">since <When at={segment.since} />{segment.until ? <>, leaves <When at={segment.until} /> unless something happens</> : ", without an end in sight"}</span>
+              {why(segment.id, segment.name)}
+              {shown(segment.id)}
+            </li>
+          ))}
+        </ul>
+      </Section>
+      {outside.length > 0 && (
+        <Section title="Not in these" note="each says what is missing">
+          <ul className="rows">
+            {outside.map((segment) => (
+              <li key={segment.id} className="folds">
+                <div style={{ minWidth: 0, flex: "1 1 260px" }}><A to={`/segments/${segment.id}`} className="main">{segment.name}</A><div className="muted small ellipsis">{segment.description}</div></div>
+                {why(segment.id, segment.name)}
+                {shown(segment.id)}
+              </li>
+            ))}
+          </ul>
+        </Section>
+      )}
+    </>
   );
 }
 
@@ -144,42 +199,6 @@ export function Why({ segment, profile }: { segment: string; profile: number | s
   const explanation = useGet<Explanation>(`/segments/${segment}/explain?profile=${encodeURIComponent(profile)}`);
   if (explanation.error) return <Trouble error={explanation.error} retry={() => void explanation.refetch()} />;
   return explanation.data ? <Explain explanation={explanation.data} /> : <Waiting lines={3} />;
-}
-
-const ICONS: Record<string, typeof IconBolt> = { event: IconBolt, message: IconMail, segment: IconFilter, journey: IconRoute, decision: IconGitBranch };
-
-function Timeline({ id }: { id: number }) {
-  const [kind, setKind] = useState("");
-  const list = useListing<TimelineRow>(`/profiles/${id}/timeline`, { kind });
-  return (
-    <>
-      <div className="filters">
-        <SegmentedControl size="xs" value={kind} onChange={setKind} aria-label="Show" data={[{ value: "", label: "All" }, { value: "event", label: "Events" }, { value: "message", label: "Messages" }, { value: "segment", label: "Segments" }, { value: "journey", label: "Journeys" }]} />
-      </div>
-      <List
-        list={list}
-        label="Timeline"
-        id={(row) => `${row.at}${row.kind}${row.title}${JSON.stringify(row.data ?? "").slice(0, 80)}`}
-        columns={[
-          {
-            title: "What",
-            render: (row) => {
-              const Icon = ICONS[row.kind] ?? IconBolt;
-              return (
-                <div style={{ display: "flex", gap: 10 }}>
-                  <Icon size={16} className="muted" style={{ marginTop: 3, flex: "none" }} aria-label={row.kind} />
-                  <div style={{ minWidth: 0 }}><div style={{ fontWeight: 540 }} className="wrap">{row.title}</div>{row.detail && <div className="muted small wrap">{row.detail}</div>}</div>
-                </div>
-              );
-            },
-          },
-          { title: "With", wide: true, render: (row) => <span className="mono muted wrap small">{row.data && Object.keys(row.data).length > 0 ? JSON.stringify(row.data).slice(0, 140) : ""}</span> },
-          { title: "When", right: true, render: (row) => <When at={row.at} /> },
-        ]}
-        empty={<Empty title={kind ? "Nothing of this kind" : "Nothing has happened yet"}>The timeline mixes events, messages, segment changes and journeys as they happen.</Empty>}
-      />
-    </>
-  );
 }
 
 function Mails({ id }: { id: number }) {
@@ -190,9 +209,9 @@ function Mails({ id }: { id: number }) {
       label="Messages"
       id={(row) => row.id}
       columns={[
-        { title: "Subject", render: (row) => <A to={`/messages/${row.id}`} className="main">{row.subject || "No subject yet"}</A> },
-        { title: "State", stack: true, render: (row) => <Status of={row.state} /> },
-        { title: "Reason", wide: true, render: (row) => <span className="muted">{row.reason ? words(row.reason) : ""}</span> },
+        { title: "Subject", render: (row) => <A to={`/messages/${row.id}`} className="main">{row.subject || "Not composed"}</A> },
+        { title: "State", stack: true, render: (row) => stateOf(row) },
+        { title: "Journey", wide: true, render: (row) => row.journey_id ? <A to={`/journeys/${row.journey_id}`} className="link">{row.journey_name ?? row.journey_id}</A> : <span className="muted">By API</span> },
         { title: "When", right: true, render: (row) => <When at={row.sent_at ?? row.created_at} /> },
       ]}
       empty={<Empty title="Nothing was sent or held back">Each message a journey plans for this person shows here, also those that were not sent, with the reason.</Empty>}

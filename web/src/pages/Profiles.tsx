@@ -1,27 +1,35 @@
 /** Profiles: everyone known, found by identifier or name. */
-import { TextInput } from "@mantine/core";
+import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { useListing, type ProfileRow } from "../api";
+import { useGet, useListing, type Listing, type ProfileRow, type Segment } from "../api";
 import { count } from "../format";
-import { A, Empty, Head, List, When } from "../parts/parts";
+import { A, Avatar, Empty, Head, List, When } from "../parts/parts";
 
 export function Profiles() {
-  const search = useSearch({ strict: false }) as { q?: string };
+  const search = useSearch({ strict: false }) as { q?: string; segment?: string };
   const navigate = useNavigate();
   const [text, setText] = useState(search.q ?? "");
   const [asked] = useDebouncedValue(text.trim(), 200);
+  const { segment } = search;
   useEffect(() => {
-    void navigate({ to: "/profiles" as never, search: { q: asked || undefined } as never, replace: true });
-  }, [asked, navigate]);
-  const list = useListing<ProfileRow>("/profiles", { q: asked });
+    void navigate({ to: "/profiles" as never, search: { q: asked || undefined, segment } as never, replace: true });
+  }, [asked, segment, navigate]);
+  const segments = useGet<Listing<Segment>>("/segments");
+  const list = useListing<ProfileRow>("/profiles", { q: asked, segment });
+  const pick = (value: string | null) => void navigate({ to: "/profiles" as never, search: { q: asked || undefined, segment: value ?? undefined } as never });
+  const clear = () => {
+    setText("");
+    pick(null);
+  };
   return (
     <>
       <Head title="Profiles" line="One record for each person, put together from every identifier and event." />
       <div className="filters">
-        <TextInput leftSection={<IconSearch size={16} aria-hidden />} placeholder="E-mail address, user id or name" aria-label="Find profiles" value={text} onChange={(event) => setText(event.currentTarget.value)} w={320} maw="100%" />
+        <TextInput className="grow" leftSection={<IconSearch size={16} aria-hidden />} placeholder="E-mail address, user id or name" aria-label="Find profiles" value={text} onChange={(event) => setText(event.currentTarget.value)} maw={340} />
+        <Select aria-label="In segment" placeholder="Any segment" searchable clearable clearButtonProps={{ "aria-label": "Any segment" }} value={segment ?? null} data={(segments.data?.items ?? []).map((one) => ({ value: one.id, label: one.name }))} onChange={pick} w={220} />
         {list.total !== null && <span className="end">{count(list.total)} {list.total === 1 ? "profile" : "profiles"}</span>}
       </div>
       <List
@@ -31,12 +39,12 @@ export function Profiles() {
         columns={[
           { title: "Profile", render: (row) => <ProfileLink row={row} /> },
           { title: "User id", wide: true, render: (row) => <span className="mono muted ellipsis">{row.user_id ?? "–"}</span> },
-          { title: "Segments", right: true, wide: true, render: (row) => count(row.segments) },
           { title: "First seen", wide: true, render: (row) => <When at={row.created_at} /> },
+          { title: "Segments", right: true, wide: true, render: (row) => row.segments ? <A to={`/profiles/${row.id}`} search={{ tab: "segments" }} className="open" aria-label={`${row.segments} segments of ${row.display}`}>{count(row.segments)}</A> : <span className="muted">0</span> },
           { title: "Last seen", right: true, render: (row) => <When at={row.last_seen_at} /> },
         ]}
-        empty={asked
-          ? <Empty title="Nobody has this identifier">Profiles are found by the beginning of an e-mail address, a user id or a name.</Empty>
+        empty={asked || segment
+          ? <Empty title={asked ? "Nobody has this identifier" : "Nobody is in this segment now"} action={<Button variant="default" onClick={clear}>Show all profiles</Button>}>Profiles are found by the beginning of an e-mail address, a user id or a name{segment ? ", here among the members of one segment" : ""}.</Empty>
           : <Empty title="Nobody is known yet" example={`{"type":"identify","userId":"u-1","traits":{"email":"u-1@example.com"}}`}>A profile begins with the first event of a person: an identify call with an e-mail address is enough.</Empty>}
       />
     </>
@@ -46,9 +54,12 @@ export function Profiles() {
 export function ProfileLink({ row }: { row: ProfileRow }) {
   const second = row.name && row.email ? row.email : null;
   return (
-    <div style={{ minWidth: 0 }}>
-      <A to={`/profiles/${row.id}`} className="main ellipsis">{second ? row.name : row.display}</A>
-      {second && <div className="muted small ellipsis">{second}</div>}
+    <div className="person">
+      <Avatar name={row.name ?? row.display} />
+      <div style={{ minWidth: 0 }}>
+        <A to={`/profiles/${row.id}`} className="main ellipsis">{second ? row.name : row.display}</A>
+        {second && <div className="muted small ellipsis">{second}</div>}
+      </div>
     </div>
   );
 }

@@ -8,7 +8,7 @@ import { lazy, Suspense, useRef, useState } from "react";
 import { call, Problem, useGet, type Check, type Finding, type Preview, type Segment, type Vocabulary } from "../api";
 import { placeOf } from "../editors/condition";
 import { count, share } from "../format";
-import { A, Empty, Head, Loaded, Section, Trouble, Waiting } from "../parts/parts";
+import { A, Avatar, Head, Loaded, Section, Trouble, Waiting } from "../parts/parts";
 
 const Code = lazy(() => import("../editors/Code"));
 const EXAMPLES = [
@@ -28,6 +28,13 @@ export function EditSegment() {
   const { id } = useParams({ strict: false }) as { id: string };
   const segment = useGet<Segment>(`/segments/${id}`);
   return <Loaded query={segment}>{(data) => <Editor key={id} segment={data} />}</Loaded>;
+}
+
+/** What saving means for the people: how many come in or leave. */
+function Difference({ before, after, same }: { before: number; after: number; same: boolean }) {
+  if (same) return <p className="muted small">The condition is as it is in force.</p>;
+  const change = after - before;
+  return <p className="small" data-testid="difference">Saving changes the members from {count(before)} to about {count(after)}: {change === 0 ? "as many as now, though perhaps others" : `${count(Math.abs(change))} ${change > 0 ? "more" : "fewer"}`}. Journeys that watch this segment see them come and go.</p>;
 }
 
 function Editor({ segment }: { segment?: Segment }) {
@@ -97,7 +104,8 @@ function Editor({ segment }: { segment?: Segment }) {
   return (
     <>
       <Head title={segment ? `Edit ${segment.name}` : "New segment"} back={segment ? { to: `/segments/${segment.id}`, label: segment.name } : { to: "/segments", label: "Segments" }} line="Write who belongs. The right side shows what that means for real people.">
-        <Button onClick={() => void save()} loading={saving} disabled={!name.trim() || !good || !changed}>Save segment</Button>
+        {!segment && (where || name) && <span className="muted small saved">{where ? "Draft kept in this browser" : ""}</span>}
+        <Button onClick={() => void save()} loading={saving} disabled={!name.trim() || !good || !changed} title={!name.trim() ? "It needs a name" : !good ? "It needs a condition that is understood" : !changed ? "Nothing has changed" : undefined}>Save segment</Button>
       </Head>
       {refusal && refused.length === 0 && <Trouble error={refusal} title="The segment could not be saved" retry={() => void save()} />}
       <div className="side">
@@ -108,39 +116,42 @@ function Editor({ segment }: { segment?: Segment }) {
           <Suspense fallback={<Waiting lines={4} />}>
             <Code language="condition" label="Condition" value={where} change={write} findings={findings} vocabulary={vocabulary.data} hint={'did "Product Viewed" in last 30 days'} run={() => void (name.trim() && good && save())} />
           </Suspense>
-          <div aria-live="polite" style={{ minHeight: 44, paddingTop: 8 }}>
+          <div aria-live="polite" className="verdict">
             {findings.map((finding, index) => (
-              <div key={index} className="bad" data-testid="finding">
-                {finding.line ? `Line ${finding.line}, column ${finding.column}: ` : ""}{finding.message}
+              <div key={index} className="mistake" data-testid="finding">
+                {finding.line && <strong className="num">Line {finding.line}, column {finding.column}: </strong>}{finding.message}
                 {finding.nearest && !finding.message.includes("expected") && <> <button type="button" className="plainbutton link" onClick={() => fix(finding)}>Use “{finding.nearest}”</button></>}
                 {finding.expected && finding.expected.length > 0 && <div className="muted small">Expected {finding.expected.slice(0, 8).join(", ")}</div>}
               </div>
             ))}
             {check.error && findings.length === 0 && <Trouble error={check.error} title="The condition could not be checked" retry={() => void check.refetch()} />}
-            {good && findings.length === 0 && <div className="muted">{check.data?.sentence}</div>}
+            {good && findings.length === 0 && <div><span className="good">Understood.</span> <span className="muted">{check.data?.sentence}</span></div>}
             {good && (check.data?.warnings ?? []).map((warning, index) => <div key={index} className="warn">{warning.message}</div>)}
           </div>
           <Section title="Examples" note="to start from">
             <ul className="rows">
               {EXAMPLES.map(([label, text]) => (
-                <li key={label}><span className="ellipsis">{label}</span><span className="mono muted ellipsis wide">{text.replace(/\s+/g, " ")}</span><span className="end"><button type="button" className="plainbutton link small" onClick={() => write(text)} aria-label={`Use the example: ${label}`}>Use</button></span></li>
+                <li key={label}><span className="example">{label}</span><span className="mono muted ellipsis wide small">{text.replace(/\s+/g, " ")}</span><span className="end"><button type="button" className="plainbutton link small" onClick={() => write(text)} aria-label={`Use the example: ${label}`}>Use</button></span></li>
               ))}
             </ul>
           </Section>
         </div>
         <aside aria-label="Preview">
           <Section title="Who is in" note={good && preview.data ? `counted in ${count(preview.data.took_ms)} ms` : undefined}>
-            {!asked && <Empty title="Nobody yet">Write a condition and the people it holds appear here.</Empty>}
+            {!asked && <p className="muted" style={{ padding: "12px 0" }}>Write a condition, and here you see how many people it holds and who they are, before anything is saved.</p>}
             {asked && findings.length > 0 && <p className="muted" style={{ padding: "12px 0" }}>The condition has to be put right before it can be counted.</p>}
             {good && preview.error && <Trouble error={preview.error} retry={() => void preview.refetch()} />}
             {good && !preview.error && !preview.data && <Waiting lines={5} />}
             {good && preview.data && (
               <div style={{ opacity: preview.isPlaceholderData ? 0.5 : 1 }} data-testid="preview">
-                <div className="figure-value" style={{ paddingTop: 8, fontSize: 34, lineHeight: "42px" }}>{count(preview.data.count)}</div>
+                <div className="figure-value big" aria-live="polite">{count(preview.data.count)}</div>
+                <div className="meter" aria-hidden><span style={{ width: `${preview.data.total ? Math.min(100, (preview.data.count / preview.data.total) * 100) : 0}%` }} /></div>
                 <p className="muted">{share(preview.data.count, preview.data.total)} of {count(preview.data.total)} profiles</p>
+                {segment && <Difference before={segment.count} after={preview.data.count} same={where === segment.where} />}
                 {preview.data.sample.length === 0 && <p className="muted" style={{ padding: "12px 0" }}>Nobody fits now. A longer time or one condition less lets people in.</p>}
-                <ul className="rows" style={{ marginTop: 12 }}>
-                  {preview.data.sample.slice(0, 10).map((profile) => <li key={profile.id}><A to={`/profiles/${profile.id}`} className="link ellipsis">{profile.display}</A></li>)}
+                {preview.data.sample.length > 0 && <p className="muted small" style={{ marginTop: 16 }}>{preview.data.count > 8 ? "Some of them" : "They are"}</p>}
+                <ul className="rows">
+                  {preview.data.sample.slice(0, 8).map((profile) => <li key={profile.id}><div className="person"><Avatar name={profile.display} /><div style={{ minWidth: 0 }}><A to={`/profiles/${profile.id}`} className="main ellipsis">{profile.display}</A>{profile.email && profile.email !== profile.display && <div className="muted small ellipsis">{profile.email}</div>}</div></div></li>)}
                 </ul>
               </div>
             )}

@@ -4,7 +4,7 @@ import { useMediaQuery } from "@mantine/hooks";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
 import { Problem } from "../api";
-import { count, exact, relative, words } from "../format";
+import { count, exact, initials, relative, words } from "../format";
 
 /** A link inside the console. */
 export function A({ to, search, className, children, ...rest }: { to: string; search?: Record<string, string>; className?: string; children: ReactNode; "aria-label"?: string; title?: string }) {
@@ -15,7 +15,7 @@ export function A({ to, search, className, children, ...rest }: { to: string; se
   );
 }
 
-export function Head({ title, line, back, status, children }: { title: ReactNode; line?: ReactNode; back?: { to: string; label: string }; status?: ReactNode; children?: ReactNode }) {
+export function Head({ title, line, back, status, mark, children }: { title: ReactNode; line?: ReactNode; back?: { to: string; label: string }; status?: ReactNode; mark?: ReactNode; children?: ReactNode }) {
   useEffect(() => {
     if (typeof title === "string") document.title = `${title} · Rapport`;
   }, [title]);
@@ -24,12 +24,13 @@ export function Head({ title, line, back, status, children }: { title: ReactNode
       <div className="grow">
         {back && <A to={back.to} className="crumb">← {back.label}</A>}
         <div style={{ display: "flex", gap: 10, alignItems: "center", flexWrap: "wrap" }}>
+          {mark}
           <h1 className="wrap">{title}</h1>
           {status}
         </div>
         {line && <p className="line">{line}</p>}
       </div>
-      {children && <div style={{ display: "flex", gap: 8 }}>{children}</div>}
+      {children && <div className="actions">{children}</div>}
     </div>
   );
 }
@@ -40,14 +41,13 @@ export function Figures({ children }: { children: ReactNode }) {
 
 /** One large numeral; it opens when it has somewhere to lead. */
 export function Figure({ name, value, note, to, search }: { name: string; value: number | string | undefined | null; note?: ReactNode; to?: string; search?: Record<string, string> }) {
-  const body = (
-    <>
-      <div className="name">{name}</div>
-      <div className="figure-value">{typeof value === "string" ? value : count(value)}</div>
+  const large = <span className="figure-value">{typeof value === "string" ? value : count(value)}</span>;
+  return (
+    <div className="figure">
+      {to ? <A to={to} search={search} className="open"><span className="name">{name}</span>{large}</A> : <><span className="name">{name}</span>{large}</>}
       {note && <div className="note">{note}</div>}
-    </>
+    </div>
   );
-  return to ? <A to={to} search={search} className="figure">{body}</A> : <div className="figure">{body}</div>;
 }
 
 export function Section({ title, note, more, children }: { title: string; note?: ReactNode; more?: ReactNode; children: ReactNode }) {
@@ -70,7 +70,7 @@ setInterval(() => {
   for (const clock of clocks) clock();
 }, 10_000);
 
-function useNow(): number {
+export function useNow(): number {
   return useSyncExternalStore(
     (clock) => {
       clocks.add(clock);
@@ -89,7 +89,8 @@ export function usePhone(): boolean {
 export function When({ at }: { at: string | null | undefined }) {
   const present = useNow();
   if (!at) return <span className="muted">–</span>;
-  return <time dateTime={at} title={exact(at)}>{relative(at, present)}</time>;
+  // What was read since the last beat is not in the future.
+  return <time dateTime={at} title={exact(at)}>{relative(at, Math.max(present, Date.now()))}</time>;
 }
 
 const TONES: Record<string, string> = {
@@ -128,6 +129,7 @@ export function Trouble({ error, retry, title }: { error: Error; retry?: () => v
     <div className="notice bad" role="alert">
       <strong>{out ? "You are signed out" : missing ? "This is not here" : (title ?? "This could not be loaded")}</strong>
       <div className="wrap">{words}</div>
+      {missing && <div style={{ marginTop: 8 }}><A to="/" className="link">Go to Home</A></div>}
       {out && <Button variant="default" size="xs" mt={8} onClick={() => window.location.reload()}>Sign in again</Button>}
       {retry && !missing && !out && <Button variant="default" size="xs" mt={8} onClick={retry}>Try again</Button>}
     </div>
@@ -256,9 +258,14 @@ export function pageOf<T>(rows: T[]): Pages<T> {
   return { rows, data: rows, error: null, refetch: () => undefined, hasNextPage: false, isFetchingNextPage: false, isFetchNextPageError: false, fetchNextPage: () => undefined };
 }
 
+/** The round mark of a person. */
+export function Avatar({ name, large }: { name: string; large?: boolean }) {
+  return <span className={large ? "avatar large" : "avatar"} aria-hidden>{initials(name)}</span>;
+}
+
 /** A small line without axes; the words beside it say the number. */
 export function Sparkline({ values, width = 96, height = 24, label }: { values: number[]; width?: number; height?: number; label: string }) {
-  if (values.length < 2) return <span className="muted small">–</span>;
+  if (values.length < 2) return null;
   const top = Math.max(...values);
   const bottom = Math.min(...values);
   const span = top - bottom || 1;

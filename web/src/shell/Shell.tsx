@@ -1,7 +1,7 @@
 /** The frame around every page: rail, top bar, bottom bar, sign-in when nobody is signed in. */
 import { ActionIcon, Menu, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useHotkeys, useLocalStorage } from "@mantine/hooks";
-import { IconDots, IconLayoutSidebarLeftCollapse, IconLayoutSidebarLeftExpand, IconLogout, IconMoon, IconSearch, IconSun } from "@tabler/icons-react";
+import { IconDots, IconKeyboard, IconLayoutSidebarLeftCollapse, IconLayoutSidebarLeftExpand, IconLogout, IconMoon, IconSearch, IconSun } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Suspense, useEffect, useRef, useState } from "react";
@@ -12,6 +12,7 @@ import { SignIn } from "../pages/SignIn";
 import { Trouble, Waiting } from "../parts/parts";
 import { Commands } from "./Commands";
 import { PLACES } from "./places";
+import { Shortcuts } from "./Shortcuts";
 
 export function Shell() {
   const session = useGet<Session>("/session");
@@ -59,6 +60,7 @@ function useFocusAfterMove() {
 function Frame({ session }: { session: Session }) {
   const [narrow, setNarrow] = useLocalStorage({ key: "rapport-rail-narrow", defaultValue: false });
   const [finding, setFinding] = useState(false);
+  const [helping, setHelping] = useState(false);
   const scheme = useComputedColorScheme("light");
   const { setColorScheme } = useMantineColorScheme();
   const client = useQueryClient();
@@ -67,7 +69,7 @@ function Frame({ session }: { session: Session }) {
   useEffect(() => connect(), []);
   // Also from a field or an editor; the same keys close it again.
   useHotkeys([["mod+K", () => setFinding((open) => !open && !inDialog())]], [], true);
-  useHotkeys([["/", (event) => { if (inDialog()) return; event.preventDefault(); setFinding(true); }, { preventDefault: false }], ["g", () => { leading.current = Date.now(); }, { preventDefault: false }]]);
+  useHotkeys([["shift+?", () => { if (!inDialog()) setHelping(true); }], ["?", () => { if (!inDialog()) setHelping(true); }], ["/", (event) => { if (inDialog()) return; event.preventDefault(); setFinding(true); }, { preventDefault: false }], ["g", () => { leading.current = Date.now(); }, { preventDefault: false }]]);
   useEffect(() => {
     const follow = (event: KeyboardEvent) => {
       const typing = event.target instanceof HTMLElement && (event.target.isContentEditable || /INPUT|TEXTAREA|SELECT/.test(event.target.tagName));
@@ -119,6 +121,7 @@ function Frame({ session }: { session: Session }) {
           <ActionIcon variant="subtle" color="gray" onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")} aria-label={scheme === "dark" ? "Use the light theme" : "Use the dark theme"}>
             {scheme === "dark" ? <IconSun size={18} /> : <IconMoon size={18} />}
           </ActionIcon>
+          <ActionIcon variant="subtle" color="gray" onClick={() => setHelping(true)} aria-label="Keyboard shortcuts" className="wide"><IconKeyboard size={18} /></ActionIcon>
           <ActionIcon variant="subtle" color="gray" onClick={() => void leave()} aria-label="Sign out" className="wide"><IconLogout size={18} /></ActionIcon>
         </header>
         <main id="content" tabIndex={-1} style={{ outline: "none" }}>
@@ -141,7 +144,8 @@ function Frame({ session }: { session: Session }) {
           </Menu.Dropdown>
         </Menu>
       </nav>
-      <Commands opened={finding} close={() => setFinding(false)} />
+      <Commands opened={finding} close={() => setFinding(false)} help={() => setHelping(true)} leave={() => void leave()} />
+      <Shortcuts opened={helping} close={() => setHelping(false)} />
     </div>
   );
 }
