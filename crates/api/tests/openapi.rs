@@ -27,7 +27,7 @@ fn the_committed_document_is_that_of_the_code() {
 async fn every_described_operation_is_served() {
     let server = Server::open().await;
     for (method, path) in operations() {
-        let path = path.replace("{call}", "track").replace('{', "").replace('}', "");
+        let path = path.replace("{call}", "track").replace(['{', '}'], "");
         let answer = server.send(request(&method, &path, &[], "")).await;
         assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
         assert!(!answer.text().contains("There is no such address"), "{method} {path}");
