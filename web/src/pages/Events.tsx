@@ -137,8 +137,8 @@ function Live() {
               <button type="button" className="live-row" aria-expanded={open === key} onClick={() => { setOpen(open === key ? null : key); if (open !== key) stand(true, pointed); }}>
                 <span className="time muted mono">{clock(row.received_at ?? row.at)}</span>
                 <span className="state"><Status of={row.outcome} /></span>
-                <span className="name ellipsis">{row.name ?? words(row.call)}</span>
-                <span className="who muted ellipsis">{row.who ?? (row.outcome === "rejected" ? "nobody" : "–")}</span>
+                <span className="name ellipsis">{row.name || words(row.call)}</span>
+                <span className="who muted ellipsis">{row.who || (row.outcome === "rejected" ? "nobody" : "–")}</span>
                 <span className={reason ? "sum reason small ellipsis" : "sum muted small ellipsis"}>{reason || summary(row.properties)}</span>
               </button>
               {open === key && <Detail row={row} />}
@@ -179,7 +179,7 @@ function Detail({ row }: { row: EventRow }) {
             <dt>message id</dt><dd>{row.message_id ? <><span className="mono wrap">{row.message_id}</span> <Copy value={row.message_id} label="Copy the message id" /></> : <span className="muted">none was given</span>}</dd>
             <dt>happened</dt><dd><When at={row.at} /></dd>
             {row.received_at && <><dt>received</dt><dd><When at={row.received_at} /></dd></>}
-            {row.position !== undefined && <><dt>position in the log</dt><dd>{count(row.position)}</dd></>}
+            {typeof row.position === "number" && <><dt>position in the log</dt><dd>{count(row.position)}</dd></>}
             {context.map(([name, value]) => <div key={name} style={{ display: "contents" }}><dt>{name}</dt><dd>{brief(value)}</dd></div>)}
           </dl>
           <p className="small muted" style={{ paddingTop: 8 }}>The event as JSON <Copy value={JSON.stringify(row, null, 2)} label="Copy the event as JSON" /></p>

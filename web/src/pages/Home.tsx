@@ -59,7 +59,8 @@ export function Home() {
 function Body({ data }: { data: Overview }) {
   const { tick, rates } = usePulse();
   const messages = data.messages ?? {};
-  const accepted = tick?.messages_accepted ?? messages.accepted ?? 0;
+  // The tick counts since the server started; opens and clicks are of all time.
+  const accepted = messages.accepted ?? 0;
   if (!data.events_total && !data.profiles) return <First />;
   return (
     <>
