@@ -1,6 +1,12 @@
 //! One suite for both databases. SQLite always; PostgreSQL when `RAPPORT_TEST_POSTGRES` names a server
 //! (`postgres://…` of a user who may create databases): each test gets a database of its own there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests; the server's address comes from the environment"
+)]
+
 use std::collections::HashSet;
 use std::future::Future;
 
