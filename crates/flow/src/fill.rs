@@ -67,7 +67,9 @@ impl Fill {
     /// Gives a profile's state what was filled for it. It counts only once the state is committed.
     pub fn pour(&self, id: ProfileId, into: &mut State) {
         // A fill that was cut short has reached some profiles already.
-        self.features.iter().for_each(|feature| into.forget(*feature));
+        for feature in &self.features {
+            into.forget(*feature);
+        }
         match self.inner().states.get(&id.0) {
             Some(state) => into.merge(state.clone()),
             None => into.unsettle(),

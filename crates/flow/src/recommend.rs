@@ -377,9 +377,10 @@ fn offer(catalogue: &Catalogue, fitted: &Fitted, history: &History, limit: usize
         items.push(item);
     }
     let fewer = (items.len() < limit).then(|| fewer(catalogue, fitted, history, limit, items.len()));
-    let mut sentence = match sentences.is_empty() {
-        true => "Nothing was offered.".to_owned(),
-        false => format!("Offered: {}.", sentences.join("; ")),
+    let mut sentence = if sentences.is_empty() {
+        "Nothing was offered.".to_owned()
+    } else {
+        format!("Offered: {}.", sentences.join("; "))
     };
     if let Some(fewer) = &fewer {
         sentence = format!("{sentence} {fewer}");
@@ -493,10 +494,8 @@ mod tests {
     fn a_fit_is_due_at_first_after_a_change_of_the_catalogue_and_when_a_twentieth_is_new() {
         let mut shelf = Shelf::default();
         assert!(shelf.is_due(at(1)));
-        let fit = |interactions| {
-            Some(Arc::new(Fitted { model: Model::default(), interactions, at: Some(at(1_000)) }))
-        };
-        shelf.fitted = fit(100_000);
+        let fit = Fitted { model: Model::default(), interactions: 100_000, at: Some(at(1_000)) };
+        shelf.fitted = Some(Arc::new(fit));
         assert!(!shelf.is_due(at(100_000)), "nothing new, however old");
         shelf.fresh = 4_999;
         assert!(!shelf.is_due(at(1_001)));

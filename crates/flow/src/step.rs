@@ -255,7 +255,9 @@ impl<'a> Step<'a> {
         }
         if let Some(action) = recommend::Action::of_event(&event.name) {
             let items = crate::recommend::items_of(&event.properties);
-            items.iter().for_each(|item| working.hot.history.note(item, action, event.timestamp));
+            for item in &items {
+                working.hot.history.note(item, action, event.timestamp);
+            }
             *self.interactions.entry(event.workspace).or_default() += items.len() as u64;
         }
         let facts = Facts { profile: &working.hot.profile, zone: &registry.zone };

@@ -23,7 +23,7 @@ async fn send(shop: &Shop, calls: Vec<Value>) {
         let body = json!({"batch": some}).to_string();
         let batch = shop.platform.intake(W, body.as_bytes(), None, model::Trust::Server);
         assert!(batch.items.iter().all(Result::is_ok));
-        shop.platform.ingest(batch, W, "test").await.unwrap();
+        shop.platform.ingest(batch, W, "test").await.expect("stored");
     }
 }
 
@@ -36,7 +36,7 @@ async fn shop() -> Shop {
 }
 
 async fn members(shop: &Shop, segment: &str) -> usize {
-    let counts = shop.platform.store.segment_counts(W).await.unwrap();
+    let counts = shop.platform.store.segment_counts(W).await.expect("answered");
     counts.into_iter().find(|(id, _)| id == segment).map_or(0, |(_, many)| many as usize)
 }
 

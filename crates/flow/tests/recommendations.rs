@@ -17,7 +17,7 @@ async fn shop() -> Shop {
             (id, body)
         })
         .collect();
-    shop.platform.put_items(W, "products", items).await.unwrap();
+    shop.platform.put_items(W, "products", items).await.expect("written");
     shop.template("offer", LIST).await;
     shop.journey("offer", common::wait_then_send(600, "offer")).await;
     shop
@@ -34,14 +34,14 @@ async fn view(shop: &Shop, user: &str, items: &[&str]) {
 async fn last_mail(shop: &Shop) -> (String, Value) {
     let message = shop.messages().await.pop().expect("a mail");
     assert_eq!(message.state, "accepted");
-    let content: Value = serde_json::from_str(message.content.as_deref().unwrap()).unwrap();
-    let trace: Vec<Value> = serde_json::from_str(&message.trace).unwrap();
+    let content: Value = serde_json::from_str(message.content.as_deref().unwrap_or_default()).expect("JSON");
+    let trace: Vec<Value> = serde_json::from_str(&message.trace).expect("JSON");
     let step = trace.into_iter().find(|step| step["step"] == "recommendations").expect("a step of the trace");
-    (content["html"].as_str().unwrap().to_owned(), step)
+    (content["html"].as_str().unwrap_or_default().to_owned(), step)
 }
 
 fn ids(items: &[Value]) -> Vec<&str> {
-    items.iter().map(|item| item["product_id"].as_str().unwrap()).collect()
+    items.iter().map(|item| item["product_id"].as_str().expect("an id")).collect()
 }
 
 #[tokio::test]
