@@ -57,7 +57,7 @@ function asRow(one: Refused): EventRow {
   const text = (name: string) => (typeof body[name] === "string" ? (body[name] as string) : null);
   const { properties, traits } = body;
   const shown = [properties, traits].find((value) => value !== null && typeof value === "object");
-  return { message_id: text("messageId") ?? "", at: text("timestamp") ?? one.received_at, received_at: one.received_at, call: text("type") ?? "unreadable", name: text("event") ?? "", profile_id: null, who: text("userId") ?? text("anonymousId") ?? "", properties: (shown as Record<string, unknown> | undefined) ?? (Object.keys(body).length > 0 ? body : { body: one.body }), outcome: "rejected", reasons: one.reasons };
+  return { sequence: 0, context: {}, message_id: text("messageId") ?? "", at: text("timestamp") ?? one.received_at, received_at: one.received_at, call: text("type") ?? "unreadable", name: text("event") ?? "", profile_id: null, who: text("userId") ?? text("anonymousId") ?? "", properties: (shown as Record<string, unknown> | undefined) ?? (Object.keys(body).length > 0 ? body : { body: one.body }), outcome: "rejected", reasons: one.reasons };
 }
 
 /** What tells rows apart; a refused event may have no message id. */
