@@ -112,7 +112,13 @@ impl Work {
 }
 
 pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
-    platform.recover_intents().await;
+    // Nothing is sent before: an intent of this process must not be taken for one that was interrupted.
+    while !platform.recover_intents().await {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
     let mut work = Work::default();
     let mut doubts_at = Timestamp::MIN;
     while !stop.is_cancelled() {
@@ -170,7 +176,8 @@ impl Platform {
         Ok(many)
     }
 
-    async fn recover_intents(&self) {
+    /// True when none is left open.
+    async fn recover_intents(&self) -> bool {
         let now = self.clock.now();
         let told = |message: &MessageRow| {
             let attempt = format!("-{}", message.attempt);
@@ -178,11 +185,16 @@ impl Platform {
         };
         match self.store.recover_intents(now, now + DOUBTED_FOR, &told).await {
             Ok(ids) if !ids.is_empty() => {
-                tracing::warn!(messages = ids.len(), "interrupted sends are in doubt")
+                tracing::warn!(messages = ids.len(), "interrupted sends are in doubt");
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "interrupted sends could not be looked for"),
+            Err(error) => {
+                tracing::error!(%error, "interrupted sends could not be looked for");
+                self.faults.note("Mail", now, &error);
+                return false;
+            }
         }
+        true
     }
 
     async fn end_doubts(&self) {
