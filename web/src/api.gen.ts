@@ -82,7 +82,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The DKIM record to publish for the sender's domain. */
+        /** The DKIM records to publish for the sender's domain. */
         get: operations["dkim"];
         put?: never;
         post?: never;
@@ -1189,8 +1189,20 @@ export interface components {
             /** @description For people. */
             sentence: string;
         };
-        /** @description The DNS record that lets receivers check our signature. */
+        /** @description The DKIM records of the sender's domain. */
         Dkim: {
+            /** @description The sender's domain. */
+            domain: string;
+            /** @description One for each key that signs. */
+            records: components["schemas"]["DkimRecord"][];
+        };
+        /**
+         * @description The DNS record that lets receivers check our signature.
+         *     The DNS record that lets receivers check the signature of one key.
+         */
+        DkimRecord: {
+            /** @description rsa or ed25519. */
+            algorithm: string;
             /** @description The record's name. */
             record_name: string;
             /** @description The record's value. */
@@ -2674,6 +2686,7 @@ export type ConsentAsk = components['schemas']['ConsentAsk'];
 export type ConsentState = components['schemas']['ConsentState'];
 export type Decision = components['schemas']['Decision'];
 export type Dkim = components['schemas']['Dkim'];
+export type DkimRecord = components['schemas']['DkimRecord'];
 export type Entry = components['schemas']['Entry'];
 export type EventName = components['schemas']['EventName'];
 export type EventRow = components['schemas']['EventRow'];

@@ -190,7 +190,7 @@ impl Platform {
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "interrupted sends could not be looked for");
-                self.faults.note("Mail", now, &error);
+                self.faults.note("Mail", now, &error.into());
                 return false;
             }
         }

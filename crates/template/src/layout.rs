@@ -339,6 +339,7 @@ pub(crate) fn compile(source: &str, mjml: bool, partials: &Partials) -> Result<P
     Program::compile(source, partials, true)?;
     let prepared = prepare(source, mjml)?;
     let html = if mjml { from_mjml(source, &prepared.text)? } else { prepared.text.clone() };
+    let html = with_page(&html, &prepared.prefix);
     let html = inline_styles(source, &with_bodies(&html, &prepared.prefix))?;
     let html = number_links(&html);
     let (restored, map) = restore(source, &prepared, &html)?;
@@ -387,6 +388,17 @@ fn inline_styles(source: &str, html: &str) -> Result<String> {
         .remove_inlined_selectors(true)
         .build();
     inliner.inline(html).or_else(|error| fail(source, 0, format!("the styles cannot be inlined: {error}")))
+}
+
+/// Puts a page around HTML that begins with a placeholder and is no page itself: the HTML parser would begin the page
+/// after the placeholder, inside a loop.
+fn with_page<'h>(html: &'h str, prefix: &str) -> Cow<'h, str> {
+    let begins = html.trim_start().strip_prefix("<!--").is_some_and(|rest| rest.starts_with(prefix));
+    let lower = html.to_ascii_lowercase();
+    if !begins || ["<html", "<head", "<body"].iter().any(|tag| lower.contains(tag)) {
+        return Cow::Borrowed(html);
+    }
+    Cow::Owned(format!("<html><head></head><body>{html}</body></html>"))
 }
 
 /// Opens a table's body before a placeholder that stands before its first row: the HTML parser would open it

@@ -180,3 +180,12 @@ fn attributes_with_line_breaks_and_emoji_survive_the_layout() {
     let decoded = template::links::decode(&mail.html).into_owned();
     assert!(decoded.contains("Día 👩‍👩‍👧\u{a0}“x”"), "{}", mail.html);
 }
+
+#[test]
+fn a_fragment_that_begins_with_a_loop_is_one_page_whatever_the_loop_does() {
+    let body = "{% for item in event.items %}<p>{{ item.name }}</p>{% endfor %}";
+    let html = render(&source(Body::Html(body.into())), &data()).html;
+    assert_eq!(html.matches("<body").count(), 1, "{html}");
+    assert_eq!(html.matches("<p").count(), 2, "{html}");
+    assert!(html.find("<body") < html.find("<p"), "{html}");
+}
