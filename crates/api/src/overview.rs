@@ -187,7 +187,9 @@ async fn received(
 }
 
 async fn messages(platform: &Platform, workspace: WorkspaceId) -> Result<BTreeMap<String, i64>, Problem> {
-    let states = ["planned", "intent", "accepted", "skipped", "deferred", "rejected", "in_doubt", "expired", "unknown"];
+    let states = [
+        "planned", "intent", "accepted", "skipped", "deferred", "rejected", "in_doubt", "expired", "unknown",
+    ];
     let mut out: BTreeMap<String, i64> = states.iter().map(|state| ((*state).to_owned(), 0)).collect();
     out.extend(platform.store.message_counts(workspace).await?);
     let (opened, clicked) = platform.store.response_counts(workspace).await?;

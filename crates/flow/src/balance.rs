@@ -43,7 +43,7 @@ impl Balance {
             "accepted" if message.sent_at.is_none() => fault("has no instant at which it was sent"),
             "skipped" | "expired" if reason.is_empty() => fault("has no reason"),
             "skipped" | "expired" if traced_reason(message) != reason => {
-                fault("has another reason in its trace")
+                fault("has another reason in its trace");
             }
             "intent" | "accepted" | "rejected" | "deferred" | "in_doubt" | "unknown"
                 if message.attempt == 0 =>
@@ -51,7 +51,7 @@ impl Balance {
                 fault("was never handed over");
             }
             state if message.sent_at.is_some() && state != "accepted" => {
-                fault("has an instant at which it was sent")
+                fault("has an instant at which it was sent");
             }
             state if !OPEN.contains(&state) && !ENDED.contains(&state) => fault("is in no known state"),
             _ => {}
@@ -86,7 +86,9 @@ impl Platform {
             let page = self.store.messages(workspace, before, PAGE, None, None, None, None).await?;
             let Some(last) = page.last() else { break };
             before = last.number;
-            page.iter().for_each(|message| balance.add(message));
+            for message in &page {
+                balance.add(message);
+            }
         }
         let counted: i64 = self.store.message_counts(workspace).await?.iter().map(|(_, count)| count).sum();
         let found = balance.open + balance.ended.values().sum::<i64>();

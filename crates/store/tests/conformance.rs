@@ -6,18 +6,6 @@
     reason = "helpers of tests; the server is named by the environment"
 )]
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test harness, told of a server by its environment"
-)]
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "helpers of tests; the server's address comes from the environment"
-)]
-
 use std::collections::HashSet;
 use std::future::Future;
 
