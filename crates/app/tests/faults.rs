@@ -92,8 +92,22 @@ impl Server {
         status == 200
     }
 
-    /// How often each event is in the lake, once it has caught up.
+    /// Waits until every event of the log has been stepped; the lake shows no others.
+    fn settle(&self) {
+        for _ in 0..1_200 {
+            let mut answer = ureq::get(format!("{}/metrics", self.url)).call().unwrap();
+            let text = answer.body_mut().read_to_string().unwrap();
+            if text.lines().any(|line| line == "rapport_lag_events 0") {
+                return;
+            }
+            pause();
+        }
+        panic!("events are still waiting to be stepped after a minute");
+    }
+
+    /// How often each event is in the lake.
     fn stored(&self) -> BTreeMap<String, u64> {
+        self.settle();
         let mut out = BTreeMap::new();
         // An answer has a limit of rows: each place within a request is asked for by itself.
         for place in 0..BATCH {
@@ -157,7 +171,8 @@ fn a_kill_at_any_fsync_loses_nothing_acknowledged_and_leaves_nothing_half() {
         let inject = format!("fsync,fdatasync:signal=KILL:when={}", round * 3);
         let mut server = Server::start(&data, Some(&inject));
         if server.ready() {
-            for request in 0..40 {
+            // As many as it takes: the fsync that kills comes with one of them.
+            for request in 0..1_000 {
                 let ids = ids(round, request);
                 asked.push(ids.clone());
                 if server.post(&ids) {
