@@ -13,8 +13,11 @@ describe("a step of a trace", () => {
   });
 
   it("lists what was offered, each with its reason", () => {
-    const data = [{ name: "Fern boot", reason: "because you looked at Amber boot" }, { product_id: "p-2" }] as unknown as Record<string, unknown>;
-    expect(told({ step: "recommendations", title: "Offered", sentence: "Offered: Fern boot.", data }, message).items).toEqual([{ name: "Fern boot", why: "because you looked at Amber boot" }, { name: "p-2", why: null }]);
+    const data = { items: [{ name: "Fern boot", reason: "because you looked at Amber boot" }, { product_id: "p-2" }], asked: 3, fewer: "2 of 3 asked.", model: { interactions: 7 } };
+    const said = told({ step: "recommendations", title: "Offered", sentence: "Offered: Fern boot.", data }, message);
+    expect(said.sentence).toBe("2 chosen for this person, each for a reason. 2 of 3 asked.");
+    expect(said.evidence).toEqual({ interactions: 7 });
+    expect(said.items).toEqual([{ name: "Fern boot", why: "because you looked at Amber boot" }, { name: "p-2", why: null }]);
   });
 
   it.each([

@@ -15,9 +15,9 @@ const ACTORS: Record<string, string> = {
   person: "By a person.", prefetch: "By a mail program that fetches ahead, so perhaps nobody looked.", scanner: "By a security scanner, not by a person.", unknown: "By whom cannot be told.",
 };
 
-function items(data: unknown): { name: string; why: string | null }[] {
-  if (!Array.isArray(data)) return [];
-  return data.flatMap((one) => {
+function items(offered: unknown): { name: string; why: string | null }[] {
+  if (!Array.isArray(offered)) return [];
+  return offered.flatMap((one) => {
     if (one === null || typeof one !== "object") return [];
     const { name, title, product_id, reason } = one as Record<string, unknown>;
     const shown = [name, title, product_id].find((text) => typeof text === "string");
@@ -28,8 +28,8 @@ function items(data: unknown): { name: string; why: string | null }[] {
 /** Reads a step: its sentence, what was offered with the reason of each, and what else is known. */
 export function told(step: Step, message: Pick<Message, "journey_id" | "journey_name">): Told {
   const data = step.data as unknown;
-  const offered = step.step === "recommendations" ? items(data) : [];
   const record = data !== null && typeof data === "object" && !Array.isArray(data) ? (data as Record<string, unknown>) : {};
+  const offered = step.step === "recommendations" ? items(record.items) : [];
   let sentence = step.sentence.trim();
   if (message.journey_id && message.journey_name) sentence = sentence.replaceAll(`'${message.journey_id}'`, `“${message.journey_name}”`);
   sentence = sentence.replace(/'([a-z0-9_-]+)'/g, (_, id: string) => `“${words(id).toLowerCase()}”`);
@@ -48,7 +48,11 @@ export function told(step: Step, message: Pick<Message, "journey_id" | "journey_
   }
   if (step.step === "fallbacks" && Array.isArray(record.missing) && record.missing.length === 0) evidence = null;
   if (step.step === "coupon" && Object.keys(record).every((name) => name === "code")) evidence = null;
-  if (offered.length > 0) sentence = `${offered.length} chosen for this person, each for a reason:`;
+  if (offered.length > 0) {
+    const fewer = typeof record.fewer === "string" ? ` ${record.fewer}` : "";
+    sentence = `${offered.length} chosen for this person, each for a reason.${fewer}`;
+    evidence = record.model !== null && typeof record.model === "object" ? (record.model as Record<string, unknown>) : null;
+  }
   const no = /not sent|held|skipped|suppress|opted out|unsubscribed/i.test(sentence) && step.step === "policy" && !/^nothing forbids/i.test(sentence);
   if (!/[.:!?]$/.test(sentence) && !/https?:\S+$/.test(sentence) && sentence) sentence = `${sentence}.`;
   return { sentence, tone: no ? "bad" : "", items: offered, evidence };
