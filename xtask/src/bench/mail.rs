@@ -18,7 +18,7 @@ const PACED_MAILS: u32 = 100;
 const PACED_SECONDS: u32 = 20;
 
 /// An order mail of some 12 KB.
-fn template() -> Value {
+pub fn template() -> Value {
     let mut body =
         String::from("<html><body><h1>Thanks, {{ customer.first_name | default: 'friend' }}</h1><table>");
     body.push_str(
@@ -57,7 +57,7 @@ fn address(name: &str, number: usize) -> String {
 }
 
 /// One order, by somebody of their own who is identified in the same request.
-fn order(name: &str, number: usize) -> Value {
+pub fn order(name: &str, number: usize) -> Value {
     let who = format!("{name}-{number}");
     let lines: Vec<Value> = (0..5)
         .map(|line| json!({"id": format!("p-{line}"), "name": format!("Article {line}"), "quantity": 1, "price": 9.95}))
@@ -103,6 +103,7 @@ pub fn run() -> Result<()> {
         })?);
     }
     show("event to mail at the sink, all at once", &rounds);
+    super::parts::run()?;
 
     let many = (PACED_MAILS * PACED_SECONDS) as usize;
     let bodies: Vec<String> = (0..many).map(|number| body("paced", number..number + 1)).collect();

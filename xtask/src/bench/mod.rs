@@ -7,6 +7,7 @@ mod figure;
 mod http;
 mod load;
 mod mail;
+mod parts;
 pub mod peer;
 mod server;
 mod sink;
