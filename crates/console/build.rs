@@ -17,7 +17,11 @@ fn main() {
     let web = root.join("../../web");
     if web.is_dir() {
         // Made empty so that a later `npm run build` is noticed; a tree that cannot be written is no reason to stop.
-        fs::create_dir_all(web.join("dist")).ok();
+        let dist = web.join("dist");
+        if !dist.is_dir() && fs::create_dir_all(&dist).is_ok() {
+            // Dated back: what is younger than this run makes cargo run it a second time.
+            fs::File::open(&dist).and_then(|dir| dir.set_modified(std::time::SystemTime::UNIX_EPOCH)).ok();
+        }
     }
     for name in ["src", "dist", "package.json", "package-lock.json", "index.html", "vite.config.ts"] {
         // A path that is absent would make cargo run this script every time.

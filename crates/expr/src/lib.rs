@@ -24,6 +24,7 @@ mod lex;
 mod name;
 mod parse;
 mod print;
+pub mod sql;
 
 pub use assist::{Completion, Hint, complete, hint};
 pub use ast::{

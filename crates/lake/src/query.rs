@@ -207,7 +207,7 @@ impl Lake {
             .map_err(invalid)?;
         let config = SessionConfig::new().with_information_schema(false).with_target_partitions(2);
         let context = SessionContext::new_with_config_rt(config, runtime);
-        for function in udf::all() {
+        for function in udf::all().into_iter().chain(crate::condition::functions()) {
             context.register_udf(function);
         }
         for name in GREEDY {

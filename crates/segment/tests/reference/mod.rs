@@ -1,5 +1,7 @@
 //! A slow evaluator that scans all events for every question: what the engine must agree with.
 
+pub mod draw;
+
 use std::collections::BTreeMap;
 
 use expr::{
