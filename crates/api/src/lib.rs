@@ -21,6 +21,7 @@ mod query;
 mod segments;
 mod settings;
 mod shape;
+mod statement;
 mod status;
 mod suppressions;
 mod templates;
@@ -76,6 +77,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(profiles::routes())
         .merge(segments::routes())
+        .merge(statement::routes())
         .merge(templates::routes())
         .merge(journeys::routes())
         .merge(messages::routes())

@@ -83,6 +83,13 @@ pub enum Ask {
         #[command(flatten)]
         settings: Configuration,
     },
+    /// The condition as SQL over the tables of `rapport query`
+    Sql {
+        /// The condition
+        condition: String,
+        #[command(flatten)]
+        settings: Configuration,
+    },
     /// Why a condition holds, or does not, for one profile
     Explain {
         /// The condition
@@ -289,7 +296,10 @@ fn cell(value: &Value) -> String {
 
 /// `rapport segment`.
 pub fn segment(ask: Ask, as_json: bool) -> Result<()> {
-    let (Ask::Count { settings, .. } | Ask::Sample { settings, .. } | Ask::Explain { settings, .. }) = &ask;
+    let (Ask::Count { settings, .. }
+    | Ask::Sample { settings, .. }
+    | Ask::Sql { settings, .. }
+    | Ask::Explain { settings, .. }) = &ask;
     let settings = settings.clone().resolve()?;
     runtime()?.block_on(with_platform(&settings, async |platform| {
         catch_up(platform).await;
@@ -303,6 +313,10 @@ pub fn segment(ask: Ask, as_json: bool) -> Result<()> {
                 let preview = platform.preview(WORKSPACE, condition).await?;
                 let ids: Vec<String> = preview.sample.iter().map(ToString::to_string).collect();
                 (ids.join("\n"), json!({"count": preview.count, "sample": preview.sample}))
+            }
+            Ask::Sql { condition, .. } => {
+                let sql = platform.statement(WORKSPACE, condition).await?;
+                (sql.clone(), json!({"sql": sql}))
             }
             Ask::Explain { condition, profile, .. } => {
                 let explanation = platform.explain(WORKSPACE, condition, ProfileId(*profile)).await?;

@@ -78,6 +78,10 @@ fn the_online_retail_file_gives_its_published_figures_and_counts_once() {
     let sql = "SELECT count(*) FROM (SELECT profile_id FROM events WHERE event = 'Order Completed' \
         AND timestamp >= '2011-06-10T00:00:00Z' GROUP BY profile_id HAVING count(*) > 2)";
     assert_eq!(row(&rapport, sql), [1_280]);
+    let asked = "count \"Order Completed\" since 2011-06-10 > 2";
+    let statement = rapport.json(&["segment", "sql", asked]);
+    let statement = statement["sql"].as_str().unwrap();
+    assert_eq!(row(&rapport, &format!("SELECT count(*) FROM ({statement})")), [1_280]);
     let repeated = rapport.json(&["segment", "count", "count \"Order Completed\" > 1"]);
     assert_eq!(count(&repeated, "count"), 2_845);
 

@@ -21,6 +21,7 @@ mod recommend;
 pub mod registry;
 mod segments;
 mod send;
+mod statement;
 mod step;
 mod suppression;
 mod transport;

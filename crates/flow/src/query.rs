@@ -70,6 +70,7 @@ impl Platform {
         let mut rows = Vec::new();
         match name {
             "profiles" => {
+                let zone = self.registry(workspace).zone.clone();
                 let mut after = ProfileId(0);
                 while rows.len() < TABLE_ROWS_MAX {
                     let chunk = self.store.scan_profiles(workspace, after, 5_000).await?;
@@ -77,8 +78,19 @@ impl Platform {
                     after = last.id;
                     for row in &chunk {
                         let hot = Hot::decode(&row.state)?;
-                        let attributes = Value::Object(hot.profile.values()).to_string();
+                        let mut attributes = hot.profile.values();
+                        // Conditions see identifiers as attributes where no attribute has the name.
+                        for name in ["email", "phone", "user_id", "anonymous_id"] {
+                            if let Some(value) =
+                                hot.profile.get(name).filter(|_| !attributes.contains_key(name))
+                            {
+                                attributes.insert(name.to_owned(), value.into_owned());
+                            }
+                        }
+                        let attributes = Value::Object(attributes).to_string();
+                        let [zone, consents, seed] = crate::statement::columns(&hot, &zone);
                         rows.push(vec![
+                            json!(row.id.0),
                             json!(row.id.0),
                             json!(row.user_id),
                             json!(row.email),
@@ -86,6 +98,9 @@ impl Platform {
                             json!(row.created_at.micros()),
                             json!(row.last_seen_at.micros()),
                             json!(attributes),
+                            zone,
+                            consents,
+                            seed,
                         ]);
                     }
                 }
@@ -189,12 +204,16 @@ impl Platform {
 
 const PROFILES: &[(&str, &str)] = &[
     ("id", "integer"),
+    ("profile_id", "integer"),
     ("user_id", "text"),
     ("email", "text"),
     ("name", "text"),
     ("created_at", "timestamp"),
     ("last_seen_at", "timestamp"),
     ("attributes", "text"),
+    ("timezone", "text"),
+    ("consents", "text"),
+    ("seed", "text"),
 ];
 
 fn column_type(kind: &str) -> lake::ColumnType {

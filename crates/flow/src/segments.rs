@@ -90,7 +90,7 @@ pub fn problem(path: &str, error: &expr::Error) -> Problem {
     }
 }
 
-fn parse(text: &str) -> Result<expr::Condition, Error> {
+pub(crate) fn parse(text: &str) -> Result<expr::Condition, Error> {
     expr::parse(text).map_err(|error| Error::Invalid {
         code: "invalid_condition",
         detail: error.to_string(),
