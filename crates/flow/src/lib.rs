@@ -25,6 +25,7 @@ mod statement;
 mod step;
 mod suppression;
 mod transport;
+mod warm;
 mod worker;
 
 pub use crate::recommend::Offer;

@@ -12,6 +12,7 @@ use crate::fill::Fill;
 use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
 use crate::registry::{Registry, branch_key};
+use crate::warm::Kept;
 use crate::{Error, codec, emit};
 
 /// Events of one step.
@@ -26,6 +27,8 @@ type Key = (WorkspaceId, ProfileId);
 struct Working {
     hot: Hot,
     created_at: Timestamp,
+    /// Bytes of the stored state.
+    bytes: usize,
 }
 
 /// One step in the making: everything it read and everything it will write.
@@ -103,9 +106,11 @@ impl<'a> Step<'a> {
     /// # Errors
     /// `Corrupt` when a state is damaged.
     pub fn sweep(&mut self, rows: Vec<store::ProfileRow>) -> Result<(), Error> {
+        // What is kept of them is the same, and is read here already.
+        self.platform.warm.take(&mut rows.iter().map(|row| row.id).collect());
         for row in rows {
             let key = (row.workspace, row.id);
-            self.take(row)?;
+            self.read(row)?;
             let registry = self.registry(key.0);
             if let Some(working) = self.profiles.get_mut(&key) {
                 working.hot.entered.retain(|journey, _| registry.journeys.contains_key(journey));
@@ -123,7 +128,9 @@ impl<'a> Step<'a> {
     pub async fn commit(mut self) -> Result<i64, Error> {
         for key in &self.dirty {
             let registry = self.registries.entry(key.0).or_insert_with(|| self.platform.registry(key.0));
-            let Some(working) = self.profiles.get(key) else { continue };
+            let Some(working) = self.profiles.get_mut(key) else { continue };
+            let state = working.hot.encode()?;
+            working.bytes = state.len();
             let profile = &working.hot.profile;
             self.commit.profiles.push(store::ProfileRow {
                 workspace: key.0,
@@ -134,7 +141,7 @@ impl<'a> Step<'a> {
                 email: profile.email(),
                 name: profile.display(),
                 user_id: profile.identifier(IdentifierKind::UserId).map(str::to_owned),
-                state: working.hot.encode()?,
+                state,
             });
         }
         for event in &self.emitted {
@@ -146,6 +153,11 @@ impl<'a> Step<'a> {
         let (sends, emits) = (!self.commit.messages.is_empty(), !self.commit.emitted.is_empty());
         self.platform.store.commit_step(&self.commit).await?;
         self.platform.recommender.count(&self.interactions);
+        self.platform.warm.know(self.index.drain());
+        self.platform.warm.give_back(self.profiles.drain().map(|((workspace, id), working)| {
+            let Working { hot, created_at, bytes } = working;
+            (id, Kept { workspace, hot, created_at, bytes })
+        }));
         for (workspace, fill) in &self.fills {
             let written = self.filled.iter().filter(|key| key.0 == *workspace && self.dirty.contains(key));
             if let Some(fill) = fill {
@@ -181,17 +193,17 @@ impl<'a> Step<'a> {
             }
             ids.extend(emit::subject(event));
         }
-        let keys: Vec<_> = keys.into_iter().collect();
-        self.index = self.platform.store.lookup_identifiers(&keys).await?;
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        self.index = self.platform.warm.identify(&mut keys, |id| self.platform.lake.alias(id));
+        if !keys.is_empty() {
+            self.index.extend(self.platform.store.lookup_identifiers(&keys).await?);
+        }
         ids.extend(self.index.values().copied());
         let ids: Vec<ProfileId> = ids.into_iter().collect();
         self.load(ids.clone()).await?;
         // An event of ours may speak of a profile that has been merged since.
-        let lost: Vec<i64> = ids
-            .iter()
-            .filter(|id| !self.profiles.keys().any(|(_, known)| known == *id))
-            .map(|id| id.0)
-            .collect();
+        let known: HashSet<ProfileId> = self.profiles.keys().map(|(_, id)| *id).collect();
+        let lost: Vec<i64> = ids.iter().filter(|id| !known.contains(id)).map(|id| id.0).collect();
         for id in lost {
             if let Some(into) = self.platform.lake.alias(id) {
                 self.load(vec![ProfileId(into)]).await?;
@@ -204,23 +216,33 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    async fn load(&mut self, ids: Vec<ProfileId>) -> Result<(), Error> {
-        for row in self.platform.store.load_profiles(&ids).await? {
-            self.take(row)?;
+    async fn load(&mut self, mut ids: Vec<ProfileId>) -> Result<(), Error> {
+        for (id, kept) in self.platform.warm.take(&mut ids) {
+            self.take(id, kept);
+        }
+        if !ids.is_empty() {
+            for row in self.platform.store.load_profiles(&ids).await? {
+                self.read(row)?;
+            }
         }
         Ok(())
     }
 
-    fn take(&mut self, row: store::ProfileRow) -> Result<(), Error> {
-        let mut hot = Hot::decode(&row.state)?;
-        let platform = self.platform;
-        let fill = self.fills.entry(row.workspace).or_insert_with(|| platform.fills.of(row.workspace));
-        if let Some(fill) = fill.as_ref().filter(|fill| fill.awaits(row.id)) {
-            fill.pour(row.id, &mut hot.segments);
-            self.filled.insert((row.workspace, row.id));
-        }
-        self.profiles.insert((row.workspace, row.id), Working { hot, created_at: row.created_at });
+    fn read(&mut self, row: store::ProfileRow) -> Result<(), Error> {
+        let (hot, bytes) = (Hot::decode(&row.state)?, row.state.len());
+        self.take(row.id, Kept { workspace: row.workspace, hot, created_at: row.created_at, bytes });
         Ok(())
+    }
+
+    fn take(&mut self, id: ProfileId, kept: Kept) {
+        let Kept { workspace, mut hot, created_at, bytes } = kept;
+        let platform = self.platform;
+        let fill = self.fills.entry(workspace).or_insert_with(|| platform.fills.of(workspace));
+        if let Some(fill) = fill.as_ref().filter(|fill| fill.awaits(id)) {
+            fill.pour(id, &mut hot.segments);
+            self.filled.insert((workspace, id));
+        }
+        self.profiles.insert((workspace, id), Working { hot, created_at, bytes });
     }
 
     fn event(&mut self, event: &Event, identifiers: &[profile::Identifier]) {
@@ -294,7 +316,11 @@ impl<'a> Step<'a> {
         });
         let key = (workspace, id);
         let now = self.now;
-        self.profiles.entry(key).or_insert_with(|| Working { hot: Hot::default(), created_at: now });
+        self.profiles.entry(key).or_insert_with(|| Working {
+            hot: Hot::default(),
+            created_at: now,
+            bytes: 0,
+        });
         for (other, reason) in resolution.merge {
             self.merge(key, other, reason);
         }
