@@ -1,6 +1,7 @@
 //! Stream, history and a slow reference give the same answer at every instant, whatever the order of arrival.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod columns;
 mod reference;
 
 use model::time::{DAY, HOUR, MINUTE};
@@ -41,6 +42,15 @@ fn event() -> impl Strategy<Value = Happened> {
         if actor > 0 {
             properties["cart"] = actor.into();
         }
+        // Of one name, now this type, now that, now none.
+        match (price, actor) {
+            (2, 2) => properties["category"] = Value::Null,
+            (0, 1) => properties["category"] = true.into(),
+            (1, 1) => properties["products"] = "Shoes".into(),
+            (1, 2) => properties["details"] = serde_json::json!({"size": price, "category": chosen}),
+            (2, 0) => properties["details"] = 2.into(),
+            _ => {}
+        }
         if EVENTS[name] == "identify" {
             let plan = ["pro", "free", "pro"][category as usize];
             properties = serde_json::json!({"plan": plan});
@@ -67,6 +77,12 @@ fn leaf_text() -> impl Strategy<Value = String> {
             " where actor = \"scanner\"",
             " where not price is missing",
             " where none products (category = \"Hats\" and price > 1)",
+            " where (category = \"Shoes\" and price > 1 or cart = 2)",
+            " where category is missing",
+            " where category in (\"Hats\", \"Bags\")",
+            " where not (price >= 1.1 and category != \"Bags\")",
+            " where details.size = 1",
+            " where all products (price < 3)",
         ][..],
     );
     let window = proptest::sample::select(
@@ -371,6 +387,7 @@ proptest! {
         restart in any::<u16>(),
         split in any::<u32>(),
         zone in 0..3usize,
+        files in 1..4usize,
     ) {
         let zone = ["UTC", "Asia/Kathmandu", "America/New_York"][zone];
         let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
@@ -439,6 +456,15 @@ proptest! {
             }
             let people = std::iter::once((1, run.person.clone()));
             prop_assert_eq!(preview.finish(people, 10).count == 1, expected, "history {}", text);
+
+            // The same in columns: of a profile, of one that became part of it, and of somebody elsewhere.
+            let elsewhere = Person(run.person.0.clone(), jiff::tz::TimeZone::get("Asia/Tokyo").unwrap());
+            let preview = Preview::new(&definition.condition, &run.definitions, now).unwrap();
+            let found = columns::over(&preview, &run.arrived, &run.person, &elsewhere, files);
+            prop_assert_eq!(found.total, 2);
+            prop_assert_eq!(found.ids.contains(&1), expected, "columns {}", text);
+            let theirs = reference(&definition.condition, &[], &elsewhere, now, &run.definitions);
+            prop_assert_eq!(found.ids.contains(&3), theirs, "columns, nothing happened {}", text);
         }
     }
 }
