@@ -146,6 +146,7 @@ impl<'a> Step<'a> {
         let (sends, emits) = (!self.commit.messages.is_empty(), !self.commit.emitted.is_empty());
         self.platform.store.commit_step(&self.commit).await?;
         self.platform.recommender.count(&self.interactions);
+        self.platform.people.note(self.dirty.iter(), self.gone.keys());
         for (workspace, fill) in &self.fills {
             let written = self.filled.iter().filter(|key| key.0 == *workspace && self.dirty.contains(key));
             if let Some(fill) = fill {

@@ -213,11 +213,7 @@ pub(crate) fn since_holds(op: Op, turn: Timestamp, now: Timestamp) -> bool {
 }
 
 /// Whether one occasion lies after or before another.
-pub(crate) fn in_order(
-    left: Option<Timestamp>,
-    right: Option<Timestamp>,
-    comparison: Comparison,
-) -> bool {
+pub(crate) fn in_order(left: Option<Timestamp>, right: Option<Timestamp>, comparison: Comparison) -> bool {
     match (left, right, comparison) {
         (Some(left), Some(right), Comparison::After) => left > right,
         (Some(left), Some(right), Comparison::Before) => left < right,

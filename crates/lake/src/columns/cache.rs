@@ -197,7 +197,8 @@ mod tests {
     fn the_least_lately_used_goes_first_and_a_file_that_is_gone_takes_its_columns_along() {
         let cache = Cache::new(3_000);
         let base = || Ok((vec![1; 80], vec![1; 80]));
-        let unread = || -> Result<(Vec<u32>, Vec<i64>), Error> { Err(Error::Corrupt("read again".to_owned())) };
+        let unread =
+            || -> Result<(Vec<u32>, Vec<i64>), Error> { Err(Error::Corrupt("read again".to_owned())) };
         cache.base("a", 0, base).unwrap();
         cache.base("b", 0, base).unwrap();
         cache.base("a", 0, unread).unwrap();

@@ -24,7 +24,8 @@ impl Hasher for Quick {
         self.0 ^ (self.0 >> 32)
     }
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = (self.0.rotate_left(5) ^ xxhash_rust::xxh3::xxh3_64(bytes)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 =
+            (self.0.rotate_left(5) ^ xxhash_rust::xxh3::xxh3_64(bytes)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
     fn write_u8(&mut self, byte: u8) {
         self.write_u64(u64::from(byte));

@@ -79,12 +79,12 @@ impl Lake {
         Ok(Rows { name: slice.name.clone(), profiles, times, properties: columns })
     }
 
-    /// Which profile each number below `size` has become part of, itself when of none; `None` when none has.
+    /// Which profile each number has become part of, itself when of none; `None` when none has. At least as long as
+    /// `size`, and longer when later numbers have become part of others.
     pub fn owners(&self, size: usize) -> Option<Vec<u32>> {
         self.with_aliases(|aliases| {
-            if aliases.is_empty() {
-                return None;
-            }
+            let last = aliases.keys().filter(|id| read::number(**id) != u32::MAX).max()?;
+            let size = size.max(read::number(*last) as usize + 1);
             let mut owners: Vec<u32> = (0..size as u32).collect();
             for id in aliases.keys() {
                 let place = usize::try_from(*id).ok().and_then(|id| owners.get_mut(id));

@@ -31,7 +31,9 @@ pub struct Slice {
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array, Error> {
     let column = batch.column_by_name(name);
-    column.map(AsRef::as_ref).ok_or_else(|| Error::Corrupt(format!("a file of the lake has no column {name}")))
+    column
+        .map(AsRef::as_ref)
+        .ok_or_else(|| Error::Corrupt(format!("a file of the lake has no column {name}")))
 }
 
 /// Passes a range of rows to `each`, in order.
@@ -92,7 +94,9 @@ pub fn base(path: &Path, range: Range<usize>) -> Result<(Vec<u32>, Vec<i64>), Er
     read(path, &["profile_id", "timestamp"], Some(range), &mut |batch| {
         let ids = column(batch, "profile_id")?.as_primitive::<Int64Type>().values();
         profiles.extend(ids.iter().map(|id| number(*id)));
-        times.extend_from_slice(column(batch, "timestamp")?.as_primitive::<TimestampMicrosecondType>().values());
+        times.extend_from_slice(
+            column(batch, "timestamp")?.as_primitive::<TimestampMicrosecondType>().values(),
+        );
         Ok(())
     })?;
     if profiles.len() == many { Ok((profiles, times)) } else { Err(short(path)) }

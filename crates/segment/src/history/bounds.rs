@@ -43,8 +43,6 @@ pub(crate) fn bounds(window: &Option<Window>, zone: &TimeZone, now: Timestamp) -
         Some(Window::Ago { from, to }) => (left(earliest(from)), entered(earliest(to))),
         Some(Window::Since { when }) => (when.start(zone).micros(), end),
         Some(Window::Before { when }) => (i64::MIN, end.min(when.start(zone).micros())),
-        Some(Window::Between { from, to }) => {
-            (from.start(zone).micros(), end.min(to.end(zone).micros()))
-        }
+        Some(Window::Between { from, to }) => (from.start(zone).micros(), end.min(to.end(zone).micros())),
     }
 }

@@ -21,13 +21,7 @@ struct Cursor<'a> {
 impl Over<'_> {
     /// Those among some with an event of each step in turn, each strictly later than the one before and by less than
     /// its span.
-    pub(crate) fn chain(
-        &self,
-        steps: &[u32],
-        spans: &[i64],
-        window: &Option<Window>,
-        among: &Bits,
-    ) -> Bits {
+    pub(crate) fn chain(&self, steps: &[u32], spans: &[i64], window: &Option<Window>, among: &Bits) -> Bits {
         let reach = self.reach(window);
         let mut cursors: Vec<Cursor<'_>> = Vec::new();
         for (step, feature) in steps.iter().enumerate() {

@@ -84,20 +84,18 @@ impl Mask {
             Mask::by_value(rows, path.names(), range, passes)
         };
         match filter {
-            Filter::And { all } => {
-                all.iter().fold(Mask::All, |mask, part| match mask {
-                    Mask::None => Mask::None,
-                    mask => mask.and(Mask::of(part, rows, range)),
-                })
-            }
+            Filter::And { all } => all.iter().fold(Mask::All, |mask, part| match mask {
+                Mask::None => Mask::None,
+                mask => mask.and(Mask::of(part, rows, range)),
+            }),
             Filter::Or { any } => any.iter().fold(Mask::None, |mask, part| match mask {
                 Mask::All => Mask::All,
                 mask => mask.or(Mask::of(part, rows, range)),
             }),
             Filter::Not { filter } => Mask::of(filter, rows, range).not(),
-            Filter::Property { path, test } => by_value(path, &|value| {
-                test_value(test, value, Timestamp::default(), &TimeZone::UTC).holds
-            }),
+            Filter::Property { path, test } => {
+                by_value(path, &|value| test_value(test, value, Timestamp::default(), &TimeZone::UTC).holds)
+            }
             Filter::Elements { quantifier, path, filter } => {
                 by_value(path, &|value| expr::elements_pass(*quantifier, value, filter))
             }

@@ -17,9 +17,9 @@ use super::people::{One, People, Zones};
 use crate::engine::Engine;
 use crate::evaluate::{self, Node};
 use crate::feature::{BY_PEOPLE, Feature, Listener};
+use crate::score;
 use crate::state::{State, millionths};
 use crate::view::counts;
-use crate::score;
 
 /// Columns, people and the instant that is asked about.
 pub(crate) struct Over<'a> {
@@ -146,7 +146,8 @@ impl<'a> Over<'a> {
                 test_value(test, value, self.now, zone).holds
             }),
             Condition::Elements { quantifier, path, filter } => {
-                let passes = |value: Option<&Value>, _: &TimeZone| expr::elements_pass(*quantifier, value, filter);
+                let passes =
+                    |value: Option<&Value>, _: &TimeZone| expr::elements_pass(*quantifier, value, filter);
                 self.attribute(&path.dotted(), among, passes)
             }
             Condition::Did { window, .. } | Condition::Passed { window, .. } => {
@@ -265,8 +266,7 @@ impl<'a> Over<'a> {
     }
 
     pub fn reach(&self, window: &Option<Window>) -> Reach {
-        let mut all: Vec<Bounds> =
-            self.zones.all.iter().map(|zone| bounds(window, zone, self.now)).collect();
+        let mut all: Vec<Bounds> = self.zones.all.iter().map(|zone| bounds(window, zone, self.now)).collect();
         match all.pop() {
             Some(last) if all.iter().all(|each| *each == last) => Reach::Same(last),
             Some(last) => {
@@ -407,7 +407,9 @@ impl<'a> Over<'a> {
             let some = many[number] > 0;
             let value: Option<Value> = match function {
                 Aggregate::Sum => Some((sum[number] as f64 / 1e6).into()),
-                Aggregate::Average => some.then(|| (sum[number] as f64 / 1e6 / f64::from(many[number])).into()),
+                Aggregate::Average => {
+                    some.then(|| (sum[number] as f64 / 1e6 / f64::from(many[number])).into())
+                }
                 _ => some.then(|| extreme[number].into()),
             };
             test_value(test, value.as_ref(), self.now, &TimeZone::UTC).holds
@@ -450,4 +452,3 @@ pub(crate) fn reads_zone(leaf: &Condition) -> bool {
         leaf => crate::engine::depends_on_attributes(leaf) || !test.is_none_or(plain),
     }
 }
-

@@ -58,13 +58,7 @@ fn people(asked: &Asked, one: &Person, elsewhere: &Person) -> People {
 }
 
 /// Counts a condition over columns of so many files; only what it needs is there.
-pub fn over(
-    preview: &Preview,
-    events: &[Happened],
-    one: &Person,
-    elsewhere: &Person,
-    files: usize,
-) -> Found {
+pub fn over(preview: &Preview, events: &[Happened], one: &Person, elsewhere: &Person, files: usize) -> Found {
     let needs = preview.needs();
     let mut parts: BTreeMap<(usize, &str), Vec<(usize, &Happened)>> = BTreeMap::new();
     for (number, event) in events.iter().enumerate() {
