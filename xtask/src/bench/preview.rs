@@ -254,12 +254,11 @@ fn questions(now: Timestamp) -> Vec<Question> {
 /// The body of a request that identifies some people.
 fn identified(from: usize, until: usize) -> String {
     let call = |person: usize| {
+        let country = ["BD", "NP", "DE", "US", "FR"][person % 5];
+        let plan = ["free", "pro", "team"][person / 5 % 3];
         json!({
             "type": "identify", "userId": format!("bench-{person}"), "messageId": format!("who-{person}"),
-            "traits": {
-                "country": ["BD", "NP", "DE", "US", "FR"][person % 5], "plan": ["free", "pro", "team"][person / 5 % 3],
-                "age": 18 + person % 60,
-            },
+            "traits": {"country": country, "plan": plan, "age": 18 + person % 60},
         })
     };
     let batch: Vec<_> = (from..until).map(call).collect();
