@@ -63,7 +63,7 @@ const ALLOWED_IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["model"]),
-    ("xtask", &["model", "profile", "template", "mail"]),
+    ("xtask", &["model", "profile", "template", "mail", "lake"]),
 ];
 
 /// Heavy dependencies and the one crate that may use each.

@@ -68,6 +68,7 @@ impl Platform {
             fills: crate::fill::Fills::default(),
             recommender: crate::recommend::Recommender::default(),
             warm: crate::warm::Warm::default(),
+            people: crate::people::Known::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,
         };

@@ -89,6 +89,7 @@ pub struct Platform {
     pub(crate) fills: crate::fill::Fills,
     pub(crate) recommender: Recommender,
     pub(crate) warm: crate::warm::Warm,
+    pub(crate) people: crate::people::Known,
     pub(crate) stepped: AtomicI64,
     pub(crate) started_at: Timestamp,
     pub(crate) secret: String,

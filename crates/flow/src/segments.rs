@@ -1,18 +1,13 @@
-//! Conditions as people ask for them: checked, previewed over history, explained; definitions saved and put in force.
+//! Conditions as people ask for them, checked; definitions saved and put in force.
 
 use model::{ProfileId, Value, WorkspaceId};
 use serde::Serialize;
 
 use crate::Error;
 use crate::error::Problem;
-use crate::hot::{Facts, Hot};
+use crate::hot::Hot;
 use crate::platform::Platform;
-use crate::registry::{self, Registry};
-
-/// Profiles of one chunk.
-const CHUNK: i64 = 5_000;
-/// Profiles of a sample.
-const SAMPLE_MAX: usize = 10;
+use crate::registry;
 
 /// The kinds of definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,21 +57,6 @@ pub struct Check {
     pub json: Value,
 }
 
-/// The answer to "how many, and who".
-#[derive(Clone, Debug, Serialize)]
-pub struct Preview {
-    /// Profiles for whom it holds.
-    pub count: usize,
-    /// Profiles asked.
-    pub total: usize,
-    /// Some of them.
-    pub sample: Vec<ProfileId>,
-    /// How long it took.
-    pub took_ms: u64,
-    /// In plain English.
-    pub sentence: String,
-}
-
 /// A parse error with its place.
 pub fn problem(path: &str, error: &expr::Error) -> Problem {
     Problem {
@@ -111,90 +91,6 @@ impl Platform {
             sentence: condition.map(expr::describe).unwrap_or_default(),
             json: condition.and_then(|c| serde_json::from_str(&c.to_json()).ok()).unwrap_or_default(),
         }
-    }
-
-    /// Counts for whom a condition holds, over all history.
-    ///
-    /// # Errors
-    /// `Invalid` with the place of each fault.
-    pub async fn preview(&self, workspace: WorkspaceId, text: &str) -> Result<Preview, Error> {
-        let timer = tokio::time::Instant::now();
-        let condition = parse(text)?;
-        let sentence = expr::describe(&condition);
-        let registry = self.registry(workspace);
-        let preview = self.fed(workspace, &condition, &registry).await?;
-        let rows = self.all_profiles(workspace).await?;
-        let zone = registry.zone.clone();
-        let found = tokio::task::spawn_blocking(move || {
-            let profiles = rows.iter().map(|(id, hot)| (id.0, Facts { profile: &hot.profile, zone: &zone }));
-            preview.finish(profiles, SAMPLE_MAX)
-        })
-        .await
-        .map_err(|error| Error::Bug(error.to_string()))?;
-        Ok(Preview {
-            count: found.count,
-            total: found.total,
-            sample: found.ids.into_iter().map(ProfileId).collect(),
-            took_ms: timer.elapsed().as_millis() as u64,
-            sentence,
-        })
-    }
-
-    async fn fed(
-        &self,
-        workspace: WorkspaceId,
-        condition: &expr::Condition,
-        registry: &Registry,
-    ) -> Result<segment::Preview, Error> {
-        let segments: Vec<segment::Definition> = registry.engine.segments().cloned().collect();
-        let mut preview = segment::Preview::new(condition, &segments, self.clock.now())
-            .map_err(|error| Error::invalid("invalid_condition", "/where", error.to_string()))?;
-        let needs = preview.needs();
-        if needs.is_empty() {
-            return Ok(preview);
-        }
-        self.lake_caught_up().await;
-        let lake = self.lake.clone();
-        tokio::task::spawn_blocking(move || {
-            let names: Vec<String> = needs.iter().map(|need| need.event.clone()).collect();
-            let with_properties = needs.iter().any(|need| !need.properties.is_empty());
-            lake.scan(workspace.0, &names, i64::MAX, with_properties, &mut |row| {
-                preview.feed(row.profile_id, row.name, row.timestamp, row.properties);
-            })?;
-            Ok(preview)
-        })
-        .await
-        .map_err(|error| Error::Bug(error.to_string()))?
-    }
-
-    async fn all_profiles(&self, workspace: WorkspaceId) -> Result<Vec<(ProfileId, Hot)>, Error> {
-        let mut out = Vec::new();
-        let mut after = ProfileId(0);
-        loop {
-            let rows = self.store.scan_profiles(workspace, after, CHUNK).await?;
-            let Some(last) = rows.last() else { return Ok(out) };
-            after = last.id;
-            for row in &rows {
-                out.push((row.id, Hot::decode(&row.state)?));
-            }
-        }
-    }
-
-    /// Why a condition holds, or does not, for one profile.
-    ///
-    /// # Errors
-    /// `Invalid` for a condition that cannot be read, `Missing` for an unknown profile.
-    pub async fn explain(
-        &self,
-        workspace: WorkspaceId,
-        text: &str,
-        profile: ProfileId,
-    ) -> Result<segment::Explanation, Error> {
-        let condition = parse(text)?;
-        let registry = self.registry(workspace);
-        let (_, hot) = self.hot(workspace, profile).await?;
-        let mut preview = self.fed(workspace, &condition, &registry).await?;
-        Ok(preview.explain(profile.0, &Facts { profile: &hot.profile, zone: &registry.zone }))
     }
 
     /// A profile's row and state.

@@ -158,6 +158,7 @@ impl<'a> Step<'a> {
             let Working { hot, created_at, bytes } = working;
             (id, Kept { workspace, hot, created_at, bytes })
         }));
+        self.platform.people.note(self.dirty.iter(), self.gone.keys());
         for (workspace, fill) in &self.fills {
             let written = self.filled.iter().filter(|key| key.0 == *workspace && self.dirty.contains(key));
             if let Some(fill) = fill {

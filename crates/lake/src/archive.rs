@@ -79,6 +79,7 @@ pub struct Lake {
     /// The number of the last try to write, also of one that failed: no path is written twice.
     writing: Mutex<u64>,
     aliases: RwLock<HashMap<i64, i64>>,
+    pub(crate) columns: crate::columns::Cache,
 }
 
 impl Lake {
@@ -99,6 +100,7 @@ impl Lake {
             manifest: RwLock::new(Arc::new(manifest)),
             writing,
             aliases: RwLock::default(),
+            columns: crate::columns::Cache::new(crate::columns::BYTES_MAX),
         })
     }
 
@@ -237,6 +239,10 @@ impl Lake {
     pub fn alias(&self, id: i64) -> Option<i64> {
         let aliases = self.aliases.read().unwrap_or_else(PoisonError::into_inner);
         follow(&aliases, id)
+    }
+
+    pub(crate) fn with_aliases<T>(&self, read: impl FnOnce(&HashMap<i64, i64>) -> T) -> T {
+        read(&self.aliases.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// All aliases, for a scan or query.

@@ -4,6 +4,7 @@
 //! count. What is not yet in a file is held in memory and seen by every scan and query.
 
 mod archive;
+mod columns;
 mod condition;
 mod error;
 mod files;

@@ -4,6 +4,7 @@
 //! is stored (stored formats are versioned types of their owners).
 
 pub mod clock;
+pub mod column;
 pub mod error;
 pub mod event;
 pub mod id;

@@ -261,6 +261,10 @@ impl Engine {
         self.features.iter().map(info).collect()
     }
 
+    pub(crate) fn feature(&self, id: u32) -> &Feature {
+        &self.features[self.places[&id]]
+    }
+
     /// Whether any feature listens to events of this name.
     pub fn listens_to(&self, event: &str) -> bool {
         self.listeners.hear(event)
@@ -488,7 +492,7 @@ fn by_a_person(properties: &Value) -> bool {
 }
 
 /// Whether a leaf's answer can change with attributes, consent or the time zone.
-fn depends_on_attributes(leaf: &Condition) -> bool {
+pub(crate) fn depends_on_attributes(leaf: &Condition) -> bool {
     let local = |when: &When| matches!(when, When::Date(_));
     let calendar = |unit: Unit| matches!(unit, Unit::Months | Unit::Years);
     let moves = |span: &Span| calendar(span.unit);

@@ -202,6 +202,37 @@ impl Node {
     }
 }
 
+/// Whether the time since an event, which is a span long at `turn`, compares so.
+pub(crate) fn since_holds(op: Op, turn: Timestamp, now: Timestamp) -> bool {
+    match op {
+        Op::Greater => now > turn,
+        Op::LessOrEqual => now <= turn,
+        Op::Less => now < turn,
+        _ => now >= turn,
+    }
+}
+
+/// Whether one occasion lies after or before another.
+pub(crate) fn in_order(left: Option<Timestamp>, right: Option<Timestamp>, comparison: Comparison) -> bool {
+    match (left, right, comparison) {
+        (Some(left), Some(right), Comparison::After) => left > right,
+        (Some(left), Some(right), Comparison::Before) => left < right,
+        (Some(_), None, Comparison::After) => true,
+        _ => false,
+    }
+}
+
+/// Whether a leaf that refers to no segment holds.
+pub(crate) fn leaf_holds(
+    condition: &Condition,
+    features: &[u32],
+    state: &State,
+    attributes: &dyn Attributes,
+    now: Timestamp,
+) -> bool {
+    leaf(condition, features, None, state, attributes, now).outcome.holds
+}
+
 const EMPTY: &Series = &Series { entries: Vec::new(), folded: None };
 
 fn leaf<'a>(
@@ -268,12 +299,8 @@ fn leaf<'a>(
                 };
             };
             let turn = span.after(Timestamp::from_micros(entry[0].at), zone);
-            let (holds, turn) = match op {
-                Op::Greater => (now > turn, turn + 1),
-                Op::LessOrEqual => (now <= turn, turn + 1),
-                Op::Less => (now < turn, turn),
-                _ => (now >= turn, turn),
-            };
+            let holds = since_holds(*op, turn, now);
+            let turn = if matches!(op, Op::Greater | Op::LessOrEqual) { turn + 1 } else { turn };
             let turn = Some(turn).filter(|turn| *turn > now && *turn != Timestamp::MAX);
             let changes_at = earlier(turn, view.changes_at(0));
             let value = Some(Value::from(format!("last at {}", Timestamp::from_micros(entry[0].at))));
@@ -283,14 +310,8 @@ fn leaf<'a>(
             let left_view = View::of(series(0), &None, zone, now);
             let right_view = View::of(series(1), &None, zone, now);
             let first = left_view.occasion(left.which);
-            let at = |entry: &[Entry]| entry[0].at;
-            let second = right_view.occasion(right.which).map(at);
-            let holds = match (first.map(at), second, comparison) {
-                (Some(left), Some(right), Comparison::After) => left > right,
-                (Some(left), Some(right), Comparison::Before) => left < right,
-                (Some(_), None, Comparison::After) => true,
-                _ => false,
-            };
+            let at = |entry: &[Entry]| Timestamp::from_micros(entry[0].at);
+            let holds = in_order(first.map(at), right_view.occasion(right.which).map(at), *comparison);
             let changes_at = earlier(left_view.changes_at(0), right_view.changes_at(0));
             Found { outcome: Outcome { holds, changes_at }, value: None, events: first.unwrap_or(&[]) }
         }

@@ -288,23 +288,13 @@ impl Feature {
         now: Timestamp,
     ) -> bool {
         let value = match &self.property {
-            None => Val::None,
-            Some((path, _)) if self.test.is_some() => match self.stated(path, properties) {
-                Some(passes) => Val::Bool(passes),
-                None => return false,
-            },
-            Some((path, kind)) => match (expr::lookup(properties, path), kind) {
-                (Some(Value::Number(number)), _) => match number.as_f64().filter(|number| number.is_finite())
-                {
-                    Some(number) => Val::Number(number),
-                    None => return false,
-                },
-                (Some(Value::String(text)), Kind::Scalar) => Val::Text(text.clone()),
-                (Some(Value::Bool(value)), Kind::Scalar) => Val::Bool(*value),
-                _ => return false,
-            },
+            Some((path, _)) if self.test.is_some() => {
+                self.stated(path, properties).map(|value| Val::Bool(self.passes(value)))
+            }
+            Some((path, _)) => self.value_of(listener, expr::lookup(properties, path)),
+            None => self.value_of(listener, None),
         };
-        let value = if self.keep == Keep::Score { Val::Number(listener.weight) } else { value };
+        let Some(value) = value else { return false };
         if self.is_outside(at, now) {
             return false;
         }
@@ -313,17 +303,63 @@ impl Feature {
         true
     }
 
-    /// Whether the attribute of this path that a call states passes; `None` when the call does not speak of it.
-    fn stated(&self, path: &Path, properties: &Value) -> Option<bool> {
-        let value = match properties.get(path.dotted().as_ref()) {
-            Some(value) => Some(value),
+    /// What is kept of an event whose property has this value; `None` when the event is not kept.
+    pub(crate) fn value_of(&self, listener: &Listener, property: Option<&Value>) -> Option<Val> {
+        if self.keep == Keep::Score {
+            return Some(Val::Number(listener.weight));
+        }
+        let Some((_, kind)) = &self.property else { return Some(Val::None) };
+        match (property, kind) {
+            (Some(Value::Number(number)), _) => {
+                number.as_f64().filter(|number| number.is_finite()).map(Val::Number)
+            }
+            (Some(Value::String(text)), Kind::Scalar) => Some(Val::Text(text.clone())),
+            (Some(Value::Bool(value)), Kind::Scalar) => Some(Val::Bool(*value)),
+            _ => None,
+        }
+    }
+
+    /// The attribute of this path that a call states; `None` when the call does not speak of it.
+    fn stated<'a>(&self, path: &Path, properties: &'a Value) -> Option<Option<&'a Value>> {
+        match properties.get(path.dotted().as_ref()) {
+            Some(value) => Some(Some(value)),
             None => {
                 properties.get(path.names().first()?)?;
-                expr::lookup(properties, path)
+                Some(expr::lookup(properties, path))
+            }
+        }
+    }
+
+    /// Whether a stated attribute passes the test of a value that is held.
+    pub(crate) fn passes(&self, value: Option<&Value>) -> bool {
+        let holds = |test| expr::test_value(test, value, Timestamp::default(), &TimeZone::UTC).holds;
+        self.test.as_ref().is_some_and(holds)
+    }
+
+    /// From which instant on and before which one an event may count now. Units: microseconds since 1970 UTC.
+    pub(crate) fn bounds(&self, now: Timestamp) -> (i64, i64) {
+        let utc = TimeZone::UTC;
+        let end = now.micros().saturating_add(1);
+        let from = match &self.window {
+            None | Some(Window::BeforeLast { .. } | Window::Before { .. }) => i64::MIN,
+            Some(Window::Since { when }) => (when.start(&utc) - SLACK).micros(),
+            Some(Window::Between { from, .. }) => (from.start(&utc) - SLACK).micros(),
+            Some(window) => {
+                let span = match window {
+                    Window::InLast { span } | Window::Ago { from: span, .. } => span.micros_max(),
+                    _ => DAY,
+                };
+                let beyond = self.beyond.map_or(0, Span::micros_max);
+                let earliest = (now - span - beyond - 5 * SLACK).micros();
+                crate::history::first_after(earliest, end, |at| self.is_outside(at, now))
             }
         };
-        let test = self.test.as_ref()?;
-        Some(expr::test_value(test, value, Timestamp::default(), &TimeZone::UTC).holds)
+        let until = match &self.window {
+            Some(Window::Before { when }) => end.min((when.start(&utc) + SLACK + 1).micros()),
+            Some(Window::Between { to, .. }) => end.min((to.end(&utc) + SLACK + 1).micros()),
+            _ => end,
+        };
+        (from, until)
     }
 
     /// Whether an event at this instant can never count again.

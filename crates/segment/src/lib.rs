@@ -24,7 +24,7 @@ pub use engine::{Cause, Change, Definition, Engine, EventView};
 pub use error::Error;
 pub use evaluate::{Evidence, Explanation};
 pub use feature::{FeatureIds, FeatureInfo};
-pub use history::{Found, Need, Preview};
+pub use history::{Asked, Fact, Found, People, Preview, consent_value};
 pub use state::State;
 
 /// Events that one feature keeps of one profile; the oldest are dropped beyond.

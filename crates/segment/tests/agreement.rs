@@ -1,6 +1,7 @@
 //! Stream, history and a slow reference give the same answer at every instant, whatever the order of arrival.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod columns;
 mod reference;
 
 use model::time::DAY;
@@ -131,6 +132,7 @@ proptest! {
         restart in any::<u16>(),
         split in any::<u32>(),
         zone in 0..3usize,
+        files in 1..4usize,
     ) {
         let zone = ["UTC", "Asia/Kathmandu", "America/New_York"][zone];
         let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
@@ -199,6 +201,15 @@ proptest! {
             }
             let people = std::iter::once((1, run.person.clone()));
             prop_assert_eq!(preview.finish(people, 10).count == 1, expected, "history {}", text);
+
+            // The same in columns: of a profile, of one that became part of it, and of somebody elsewhere.
+            let elsewhere = Person(run.person.0.clone(), jiff::tz::TimeZone::get("Asia/Tokyo").unwrap());
+            let preview = Preview::new(&definition.condition, &run.definitions, now).unwrap();
+            let found = columns::over(&preview, &run.arrived, &run.person, &elsewhere, files);
+            prop_assert_eq!(found.total, 2);
+            prop_assert_eq!(found.ids.contains(&1), expected, "columns {}", text);
+            let theirs = reference(&definition.condition, &[], &elsewhere, now, &run.definitions);
+            prop_assert_eq!(found.ids.contains(&3), theirs, "columns, nothing happened {}", text);
         }
     }
 }

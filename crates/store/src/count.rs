@@ -1,6 +1,6 @@
 //! Counts for pages.
 
-use model::WorkspaceId;
+use model::{ProfileId, WorkspaceId};
 
 use crate::sql::query;
 use crate::{Error, Store};
@@ -15,6 +15,18 @@ impl Store {
             .bind(workspace.0)
             .scalar(&self.readers)
             .await
+    }
+
+    /// The ids of all profiles of a workspace, in no order.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn profile_ids(&self, workspace: WorkspaceId) -> Result<Vec<ProfileId>, Error> {
+        let rows = query("SELECT id FROM profile WHERE workspace = $1")
+            .bind(workspace.0)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| Ok(ProfileId(row.get(0)?))).collect()
     }
 
     /// Members of each segment.

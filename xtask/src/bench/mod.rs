@@ -9,15 +9,15 @@ mod load;
 mod mail;
 mod parts;
 pub mod peer;
+mod preview;
 mod server;
 mod sink;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
 
-use figure::{Round, Timer, round, show, show_histogram, show_latencies, show_ratio};
+use figure::{Round, round, show, show_histogram, show_latencies, show_ratio};
 use http::Connection;
 use server::{Process, Server};
 
@@ -37,7 +37,11 @@ const SCENARIOS: &[(&str, &str, fn() -> Result<()>)] = &[
     ("membership", "HTTP batch through log and step to memberships; latency at half load", membership),
     ("mail", "event to mail handed over, beside the sum of its parts", mail::run),
     ("pages", "open and click endpoints beside an empty GET", pages),
-    ("preview", "a condition counted over all history (RAPPORT_BENCH_EVENTS, default 2,000,000)", preview),
+    (
+        "preview",
+        "conditions counted over all history, beside DuckDB and DataFusion (RAPPORT_BENCH_EVENTS, RAPPORT_BENCH_PROFILES)",
+        preview::run,
+    ),
 ];
 
 /// Runs the named scenarios, or all.
@@ -172,51 +176,5 @@ fn pages() -> Result<()> {
     }
     show_ratio("open beside the empty GET", &rounds[1], &rounds[0]);
     show_ratio("click beside the empty GET", &rounds[2], &rounds[0]);
-    Ok(())
-}
-
-fn preview() -> Result<()> {
-    let events: usize = environment("RAPPORT_BENCH_EVENTS").map_or(Ok(2_000_000), |text| text.parse())?;
-    let server = Server::start(None)?;
-    let timer = Timer::start();
-    let requests = events / 2_000;
-    for start in (0..requests).step_by(64) {
-        let bodies: Vec<String> =
-            (start..requests.min(start + 64)).map(|request| load::batch(0, request, 2_000)).collect();
-        load::flood(&server.process.address, "/v1/import", &bodies)?;
-    }
-    server.wait_idle()?;
-    println!(
-        "  {events} events of {} people loaded in {:.0} s; peak memory {} MB",
-        load::PEOPLE,
-        timer.elapsed().as_secs_f64(),
-        server.process.peak_mb()?
-    );
-    for condition in [
-        "did \"Order Completed\" in last 30 days",
-        "count \"Product Viewed\" where category = \"Shoes\" in last 30 days >= 3 and not did \"Order Completed\" in last 7 days",
-        "sum(revenue) of \"Order Completed\" in last 180 days >= 500",
-    ] {
-        let mut rounds = Vec::new();
-        let mut found = 0;
-        for _ in 0..ROUNDS {
-            rounds.push(round(&server.process, || {
-                let answer = server.ask("/api/segments/preview", &json!({"where": condition}))?;
-                found = answer["count"].as_u64().context("the preview has no count")?;
-                Ok(1)
-            })?);
-        }
-        rounds.sort_by(|a, b| a.wall_s.total_cmp(&b.wall_s));
-        let (best, mid, worst) = (&rounds[0], &rounds[ROUNDS / 2], &rounds[ROUNDS - 1]);
-        println!(
-            "  {:.0} ms ({:.0} to {:.0}), CPU {:.0} ms: {found} of {} hold {condition}",
-            mid.wall_s * 1e3,
-            best.wall_s * 1e3,
-            worst.wall_s * 1e3,
-            mid.server_s * 1e3,
-            load::PEOPLE
-        );
-    }
-    println!("  peak memory of the server {} MB", server.process.peak_mb()?);
     Ok(())
 }

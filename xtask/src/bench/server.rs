@@ -1,6 +1,6 @@
 //! What runs under load: processes, and what the kernel says they used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ impl Drop for Process {
 }
 
 /// CPU time of a process. Units: seconds.
-fn cpu_of(pid: &str) -> Result<f64> {
+pub fn cpu_of(pid: &str) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after = stat.rsplit_once(')').context("no process name in stat")?.1;
     let fields: Vec<&str> = after.split_whitespace().collect();
@@ -84,21 +84,27 @@ pub struct Server {
     /// Where it listens, and what it uses.
     pub process: Process,
     data: PathBuf,
+    command: Command,
 }
 
 impl Server {
     /// Builds the release binary and starts it; mail goes to `smtp` (`host:port`), or to the built-in inbox.
     pub fn start(smtp: Option<&str>) -> Result<Server> {
-        let built = Command::new("cargo").args(["build", "--release", "-q", "-p", "app"]).status()?;
-        if !built.success() {
-            bail!("the release binary does not build");
-        }
-        #[expect(clippy::disallowed_methods, reason = "where cargo puts the binary")]
-        let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
+        let binary = match super::environment("RAPPORT_BENCH_BINARY") {
+            Some(binary) => binary,
+            None => {
+                let built = Command::new("cargo").args(["build", "--release", "-q", "-p", "app"]).status()?;
+                if !built.success() {
+                    bail!("the release binary does not build");
+                }
+                let target = super::environment("CARGO_TARGET_DIR").unwrap_or_else(|| "target".to_owned());
+                format!("{target}/release/rapport")
+            }
+        };
         let port = free_port()?;
         let data = std::env::temp_dir().join(format!("rapport-bench-{port}"));
         let address = format!("127.0.0.1:{port}");
-        let mut command = Command::new(format!("{target}/release/rapport"));
+        let mut command = Command::new(binary);
         command
             .args(["serve", "--listen", &address, "--data"])
             .arg(&data)
@@ -109,7 +115,22 @@ impl Server {
         if let Some(smtp) = smtp {
             command.env("RAPPORT_SMTP_URL", format!("smtp://{smtp}?tls=none"));
         }
-        Ok(Server { process: Process::start(&mut command, address)?, data })
+        Ok(Server { process: Process::start(&mut command, address)?, data, command })
+    }
+
+    /// Stops it, lets `work` write into its data directory, and starts it there again.
+    pub fn again(&mut self, work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        self.process.child.kill()?;
+        self.process.child.wait()?;
+        work(&self.data)?;
+        let address = self.process.address.clone();
+        self.process = Process::start(&mut self.command, address)?;
+        Ok(())
+    }
+
+    /// Where its lake is.
+    pub fn lake(&self) -> PathBuf {
+        self.data.join("lake")
     }
 
     /// Creates something by the admin API.

@@ -38,6 +38,15 @@ pub fn event() -> impl Strategy<Value = Happened> {
         if actor > 0 {
             properties["cart"] = actor.into();
         }
+        // Of one name, now this type, now that, now none.
+        match (price, actor) {
+            (2, 2) => properties["category"] = model::Value::Null,
+            (0, 1) => properties["category"] = true.into(),
+            (1, 1) => properties["products"] = "Shoes".into(),
+            (1, 2) => properties["details"] = serde_json::json!({"size": price, "category": chosen}),
+            (2, 0) => properties["details"] = 2.into(),
+            _ => {}
+        }
         if EVENTS[name] == "identify" {
             let plan = ["pro", "free", "pro"][category as usize];
             properties = serde_json::json!({"plan": plan});
@@ -64,6 +73,12 @@ fn leaf_text() -> impl Strategy<Value = String> {
             " where actor = \"scanner\"",
             " where not price is missing",
             " where none products (category = \"Hats\" and price > 1)",
+            " where (category = \"Shoes\" and price > 1 or cart = 2)",
+            " where category is missing",
+            " where category in (\"Hats\", \"Bags\")",
+            " where not (price >= 1.1 and category != \"Bags\")",
+            " where details.size = 1",
+            " where all products (price < 3)",
         ][..],
     );
     let window = proptest::sample::select(

@@ -125,18 +125,17 @@ pub fn reference(
             let mut found: Vec<(Timestamp, Value)> = matching(event, window)
                 .into_iter()
                 .filter_map(|each| Some((each.at, expr::lookup(&each.properties, property)?.clone())))
-                .filter(
-                    |(_, value)| {
-                        if numeric { value.is_number() } else { value.is_number() || value.is_string() }
-                    },
-                )
+                .filter(|(_, value)| {
+                    value.is_number() || !numeric && (value.is_string() || value.is_boolean())
+                })
                 .collect();
-            found.sort_by_key(|(at, value)| (*at, value.is_string(), value.to_string()));
+            let rank = |value: &Value| (value.is_string(), !value.is_boolean(), value.to_string());
+            found.sort_by_key(|(at, value)| (*at, rank(value)));
             let numbers: Vec<f64> = found.iter().filter_map(|(_, value)| value.as_f64()).collect();
             let sum = numbers.iter().map(|number| (number * 1e6).round() as i128).sum::<i128>() as f64 / 1e6;
-            let mut tally: BTreeMap<(bool, String), (u64, Value)> = BTreeMap::new();
+            let mut tally: BTreeMap<(bool, bool, String), (u64, Value)> = BTreeMap::new();
             for (_, value) in &found {
-                tally.entry((value.is_string(), value.to_string())).or_insert((0, value.clone())).0 += 1;
+                tally.entry(rank(value)).or_insert((0, value.clone())).0 += 1;
             }
             let most = tally.values().map(|(many, _)| *many).max();
             let value = match function {

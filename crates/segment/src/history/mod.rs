@@ -1,9 +1,22 @@
-//! A condition over history: preview and explanation with the stream's own features, fed in any order.
+//! A condition over history: counted over columns for all profiles at once, or explained for one whose events are fed
+//! in any order.
+
+mod bounds;
+mod chain;
+mod mask;
+mod over;
+mod people;
+mod series;
 
 use std::collections::HashMap;
 
 use expr::{Attributes, Condition};
+use jiff::tz::TimeZone;
 use model::Timestamp;
+use model::column::{Names, Rows, Wanted, covers};
+
+pub(crate) use bounds::first_after;
+pub use people::{Asked, Fact, People, consent_value};
 
 use crate::engine::{Definition, Engine, EventView};
 use crate::evaluate::Explanation;
@@ -11,20 +24,6 @@ use crate::feature::{BY_PEOPLE, FeatureIds};
 use crate::{Error, State};
 
 const KEY: &str = "\u{0}preview";
-
-/// Whether a listener's name, perhaps a beginning with `*`, covers an event's name.
-fn covers(listener: &str, name: &str) -> bool {
-    listener == name || listener.strip_suffix('*').is_some_and(|prefix| name.starts_with(prefix))
-}
-
-/// Events that a preview has to be fed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Need {
-    /// The event's name; with a `*` at its end all names that begin so.
-    pub event: String,
-    /// The properties it reads; none means that the properties are not needed.
-    pub properties: Vec<String>,
-}
 
 /// How many profiles match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,32 +73,79 @@ impl Preview {
         Ok(Preview { engine, now, states: HashMap::new() })
     }
 
-    /// The events to feed, each name once; what is not listed need not be read.
-    pub fn needs(&self) -> Vec<Need> {
-        let mut needs: Vec<Need> = Vec::new();
-        let mut add = |event: &str, paths: Vec<String>| {
-            let place = needs.iter().position(|need| need.event == event).unwrap_or_else(|| {
-                needs.push(Need { event: event.to_owned(), properties: Vec::new() });
-                needs.len() - 1
-            });
-            needs[place].properties.extend(paths);
-        };
+    /// The events that are read; what is not listed need not be fed.
+    pub fn needs(&self) -> Vec<Wanted> {
+        let mut needs: Vec<Wanted> = Vec::new();
         for feature in &self.engine.features {
+            let (from, until) = feature.bounds(self.now);
             for listener in &feature.listeners {
                 let filtered = listener.filter.iter().flat_map(|filter| filter.paths());
-                let read = filtered.chain(feature.property.as_ref().map(|(path, _)| path));
-                let mut paths: Vec<String> = read.map(|path| path.dotted().into_owned()).collect();
+                let mut properties: Vec<Names> = filtered.map(|path| path.names().to_vec()).collect();
                 if listener.people_only && BY_PEOPLE.iter().any(|name| covers(&listener.name, name)) {
-                    paths.push("actor".to_owned());
+                    properties.push(vec!["actor".to_owned()]);
                 }
-                add(&listener.name, paths);
+                if let Some((path, _)) = &feature.property {
+                    properties.push(path.names().to_vec());
+                    if feature.test.is_some() {
+                        // A call states an attribute by its whole name, or within another one.
+                        properties.push(vec![path.dotted().into_owned()]);
+                        properties.push(path.names()[..1].to_vec());
+                    }
+                }
+                properties.sort_unstable();
+                properties.dedup();
+                needs.push(Wanted { event: listener.name.clone(), properties, from, until });
             }
         }
-        for need in &mut needs {
-            need.properties.sort_unstable();
-            need.properties.dedup();
-        }
         needs
+    }
+
+    /// What is read of profiles.
+    pub fn asks(&self) -> Asked {
+        let mut asked = Asked::default();
+        for each in &self.engine.conditions {
+            for leaf in each.definition.condition.leaves() {
+                match leaf {
+                    Condition::Attribute { path, .. } if path.dotted() == crate::score::NAME => {}
+                    Condition::Attribute { path, .. }
+                    | Condition::Held { path, .. }
+                    | Condition::Elements { path, .. } => {
+                        asked.attributes.insert(path.dotted().into_owned());
+                    }
+                    Condition::Consent { about, .. } => drop(asked.consents.insert(about.clone())),
+                    Condition::Random { .. } => asked.seed = true,
+                    _ => {}
+                }
+                if over::reads_zone(leaf) {
+                    asked.attributes.insert(people::ZONE.to_owned());
+                }
+            }
+        }
+        asked
+    }
+
+    /// Answers for all people over the rows that `needs` asks for. Rows of profiles that became part of another one
+    /// count for that one, as `owners` says by number; `zone` is that of profiles whose own is unknown.
+    ///
+    /// Cost: one pass over the rows for each leaf; memory for a few arrays as long as there are profiles, and more
+    /// for leaves that need the events of a profile together.
+    pub fn over(
+        &self,
+        rows: &[Rows],
+        owners: Option<&[u32]>,
+        people: &People,
+        zone: &TimeZone,
+        ids_max: usize,
+    ) -> Found {
+        let zones = people::Zones::of(people, zone);
+        let (engine, now) = (&self.engine, self.now);
+        let over = over::Over { engine, rows, owners, people, zones, now, members: HashMap::new() };
+        let found = over.decide();
+        Found {
+            count: found.count(),
+            total: people.present.count(),
+            ids: found.iter().take(ids_max).map(|number| number as i64).collect(),
+        }
     }
 
     /// Takes an event of a profile; events that are not needed cost one lookup.
