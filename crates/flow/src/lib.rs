@@ -2,6 +2,7 @@
 //!
 //! The only crate that composes the engines. HTTP, the demo and imports stand on [`Platform`].
 
+mod audience;
 mod balance;
 mod catalogue;
 mod codec;
@@ -19,6 +20,7 @@ mod query;
 mod recipient;
 mod recommend;
 pub mod registry;
+mod seen;
 mod segments;
 mod send;
 mod step;
@@ -27,6 +29,7 @@ mod transport;
 mod worker;
 
 pub use crate::recommend::Offer;
+pub use audience::{Clause, Dependent, Funnel};
 pub use balance::Balance;
 pub use error::{Error, Problem};
 pub use fill::Progress;
@@ -37,6 +40,7 @@ pub use platform::{Limits, Options, Platform};
 pub use profile::intake::Batch;
 pub use profile::{Attribute, Decision};
 pub use recipient::{Hint, Recipient};
+pub use seen::{Seen, Sight};
 pub use segments::{Check, DefinitionKind, Draft, Preview};
 pub use send::{RenderRequest, SendRequest};
 pub use suppression::REASONS as SUPPRESSION_REASONS;
