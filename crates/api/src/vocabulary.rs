@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Ws;
-use crate::extract::Ask;
-use crate::{App, Problem};
+use crate::extract::{Ask, At};
+use crate::{App, Problem, segments};
 
 /// How long what was seen is good enough for suggestions.
 const FRESH: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ const KEPT_MAX: usize = 500;
 const EVENTS_MAX: usize = 500;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(vocabulary)).routes(routes!(event))
+    OpenApiRouter::new().routes(routes!(vocabulary)).routes(routes!(event)).routes(routes!(coverage))
 }
 
 /// What was seen a moment ago, so that typing does not read the lake at each letter.
@@ -44,7 +44,7 @@ impl Sights {
             return Ok(sight);
         }
         let sight = Arc::new(if name.is_empty() {
-            app.platform.attributes_seen(workspace).await?
+            app.platform.attributes_seen(workspace, None).await?
         } else {
             app.platform.properties_seen(workspace, name).await?
         });
@@ -207,6 +207,46 @@ async fn event(
         name: which.name,
         events: sight.of as i64,
         properties: sight.names.iter().map(known).collect(),
+    }))
+}
+
+/// What is known of a segment's members.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Coverage {
+    /// Members that were looked at, at most 20,000.
+    pub members: i64,
+    /// Profiles of the workspace that were looked at, at most 20,000.
+    pub profiles: i64,
+    /// Attributes, those most members have first.
+    pub attributes: Vec<Covered>,
+}
+
+/// An attribute and who has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Covered {
+    /// Its name, type, most frequent values and how many members have it.
+    #[serde(flatten)]
+    pub known: KnownName,
+    /// How many profiles have it, members or not.
+    pub everyone: i64,
+}
+
+/// Which attributes a segment's members have, beside all profiles.
+#[utoipa::path(get, path = "/api/segments/{id}/coverage", tag = "segments", operation_id = "segment_coverage", params(("id" = String, Path)), responses((status = 200, body = Coverage)))]
+async fn coverage(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<Json<Coverage>, Problem> {
+    segments::exists(&app, ws, &id).await?;
+    let all = app.sights.of(&app, ws.0, "").await?;
+    let inside = app.platform.attributes_seen(ws.0, Some(&id)).await?;
+    let covered = |seen: &flow::Seen| {
+        let everyone = all.names.iter().find(|each| each.name == seen.name).map_or(0, |each| each.count);
+        let mut known = known(seen);
+        known.values.truncate(5);
+        Covered { known, everyone: everyone as i64 }
+    };
+    Ok(Json(Coverage {
+        members: inside.of as i64,
+        profiles: all.of as i64,
+        attributes: inside.names.iter().map(covered).collect(),
     }))
 }
 

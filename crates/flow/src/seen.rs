@@ -94,11 +94,12 @@ impl Tally {
             self.kinds.into_iter().max_by_key(|(kind, many)| (*many, *kind)).map_or("text", |(kind, _)| kind);
         let mut values: Vec<(Value, usize)> = self.values.into_values().collect();
         values.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.to_string().cmp(&b.0.to_string())));
-        values.truncate(OFFERED_MAX);
-        // Names and addresses of people, and numbers of orders, are nobody's suggestion.
-        if values.len() > 1 && values.first().is_some_and(|(_, most)| *most == 1) && kind == "text" {
+        // Names and addresses of people, numbers of orders, amounts and instants are nobody's suggestion.
+        let different = values.len() > 1 && values.first().is_some_and(|(_, most)| *most == 1);
+        if different || kind == "date" || (kind == "number" && values.len() > OFFERED_MAX) {
             values.clear();
         }
+        values.truncate(OFFERED_MAX);
         Some(Seen { name, kind, count: self.count, values, elements: self.elements.seen() })
     }
 }
@@ -168,17 +169,25 @@ impl Platform {
         Ok(Sight { of: answer.rows.len(), names: names.seen(), topics: Vec::new() })
     }
 
-    /// The attributes of profiles, and the purposes and topics they spoke of. Declared types stand before seen ones.
+    /// The attributes of profiles, or of the members of a segment, and the purposes and topics they spoke of. Declared types
+    /// stand before seen ones.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn attributes_seen(&self, workspace: WorkspaceId) -> Result<Sight, Error> {
+    pub async fn attributes_seen(
+        &self,
+        workspace: WorkspaceId,
+        segment: Option<&str>,
+    ) -> Result<Sight, Error> {
         let mut names = Names::default();
         let mut topics = BTreeMap::<String, usize>::new();
         let mut of = 0;
         let mut after = ProfileId(0);
         while of < PROFILES_MAX {
-            let rows = self.store.scan_profiles(workspace, after, CHUNK).await?;
+            let rows = match segment {
+                Some(_) => self.store.search_profiles(workspace, None, segment, of as i64, CHUNK).await?,
+                None => self.store.scan_profiles(workspace, after, CHUNK).await?,
+            };
             let Some(last) = rows.last() else { break };
             after = last.id;
             for row in &rows {
