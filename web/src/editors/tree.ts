@@ -257,7 +257,7 @@ export function negate(root: Group, id: number): Group {
 /** A document read from where a browser kept it, with numbers of its own. */
 export function revive(kept: unknown): Group | null {
   const read = (value: unknown): Part | null => {
-    const part = value as Partial<Group & Leaf> | null;
+    const part = value as (Partial<Omit<Group, "kind">> & Partial<Omit<Leaf, "kind">> & { kind?: string }) | null;
     const nots = typeof part?.nots === "number" ? part.nots : 0;
     if (part?.kind === "leaf" && typeof part.leaf?.type === "string") return leafOf(part.leaf, nots);
     if (part?.kind !== "group" || !Array.isArray(part.parts)) return null;
