@@ -263,8 +263,8 @@ export function FilterBox({ filter, set, names, what, drop, depth = 0 }: { filte
       <div className="bfilter">
         <Word words={QUANTIFIERS} value={String(filter.quantifier)} set={(quantifier) => set({ ...filter, quantifier })} label={`How many elements of ${path || "the list"}`} />
         of <PathBox path={path} set={(value) => set({ ...filter, path: value })} names={names.filter((one) => one.type === "list")} label="List" placeholder="list" />
-        <ElementsBox filter={filter} set={set} known={known} />
         {not}{also}{away}
+        <ElementsBox filter={filter} set={set} known={known} />
       </div>
     );
   }

@@ -1,5 +1,5 @@
 /** Each form of the language as a line of fields that reads like its sentence. */
-import { IconPlus, IconX } from "@tabler/icons-react";
+import { IconPlus, IconTrash, IconX } from "@tabler/icons-react";
 import { useContext } from "react";
 import { ElementsBox, EventBox, Known, Name, NumberBox, PathBox, SpanBox, suited, TestBox, useProperties, WindowBox, Word } from "./fields";
 import { COMPARISONS, FIGURES, PASSAGES, PERIODS, QUANTIFIERS, SAYS, SPAN_OPS, WHICH } from "./forms";
@@ -79,7 +79,7 @@ function Sequence({ leaf, set }: { leaf: Tree; set: (leaf: Tree) => void }) {
               ? <span className="bgroup"><W>within</W><SpanBox span={step.within} set={(within) => put(at, { ...step, within })} label={`Step ${at + 2} within`} /><button type="button" className="bicon" aria-label={`Step ${at + 2}: at any time`} title="At any time" onClick={() => put(at, { ...step, within: null })}><IconX size={13} aria-hidden /></button></span>
               : <button type="button" className="badd" onClick={() => put(at, { ...step, within: { amount: 2, unit: "hours" } })}><IconPlus size={12} aria-hidden />within</button>}
           </EventBox>
-          {steps.length > 1 && <button type="button" className="bicon" aria-label={`Remove step ${at + 2}`} title="Remove this step" onClick={() => set({ ...leaf, then: steps.filter((_, index) => index !== at) })}><IconX size={13} aria-hidden /></button>}
+          {steps.length > 1 && <button type="button" className="bicon" aria-label={`Remove step ${at + 2}`} title="Remove this step" onClick={() => set({ ...leaf, then: steps.filter((_, index) => index !== at) })}><IconTrash size={13} aria-hidden /></button>}
         </div>
       ))}
       <div className="bline">

@@ -23,7 +23,7 @@ export function Narrowing({ funnel }: { funnel: Funnel }) {
         const before = at === 0 ? funnel.total : (funnel.clauses[at - 1]?.together ?? funnel.total);
         return (
           <li key={at}>
-            <div className="funnelline"><span className="ellipsis" title={clause.text}>{clause.sentence.replace(/\.$/, "")}</span><strong className="num">{count(clause.together)}</strong></div>
+            <div className="funnelline"><span title={clause.text}>{clause.sentence.replace(/\.$/, "")}</span><strong className="num">{count(clause.together)}</strong></div>
             <div className="funnelbar" aria-hidden><span className="alone" style={{ width: width(clause.alone) }} /><span className="left" style={{ width: width(clause.together) }} /></div>
             <div className="muted small">{clause.together === before ? "takes nobody away" : `takes ${count(before - clause.together)} away`}; alone it holds for {count(clause.alone)}</div>
           </li>
@@ -41,7 +41,7 @@ function Before({ past }: { past: Past }) {
   if (values.length < 2) return <p className="muted small" style={{ padding: "8px 0" }}>With this many profiles the past is not worked out before saving; from then on it is kept by the day.</p>;
   return (
     <div className="before">
-      <Sparkline values={values} width={312} height={44} label={`As of earlier days, from ${count(first)} to ${count(last)}`} />
+      <Sparkline values={values} width={352} height={44} label={`As of earlier days, from ${count(first)} to ${count(last)}`} />
       <p className="muted small">{count(first)} thirty days ago, {count(last)} now: by the events up to each day and the attributes of today.</p>
     </div>
   );
