@@ -62,7 +62,10 @@ function Written({ leaf, apply, close }: { leaf: Tree; apply: (tree: Tree) => vo
     if (check.ok && json) {
       apply(json);
       close?.();
-    } else setFault(check.errors[0]?.message ?? "This cannot be read.");
+      return;
+    }
+    const [error] = check.errors;
+    setFault(error ? `${error.message}${error.expected.length > 0 ? `; expected ${error.expected.slice(0, 5).join(", ")}` : ""}` : "This cannot be read.");
   };
   const put = () => void save().catch((error: unknown) => setFault(error instanceof Error ? error.message : "The server cannot be reached."));
   return (
@@ -110,8 +113,10 @@ function Handle({ part, hands }: { part: Part; hands: Hands }) {
     }
   };
   return (
-    <button
-      type="button"
+    // No button: Firefox does not let one be dragged.
+    <span
+      role="button"
+      tabIndex={0}
       className="bhandle"
       data-handle={part.id}
       draggable
@@ -126,7 +131,7 @@ function Handle({ part, hands }: { part: Part; hands: Hands }) {
       onDragEnd={() => hands.take(null)}
     >
       <IconGripVertical size={14} aria-hidden />
-    </button>
+    </span>
   );
 }
 
@@ -274,16 +279,26 @@ export default function Builder({ root, set, vocabulary, faults, undo, redo }: G
       wanted.current = id;
     },
   };
-  const keys = (event: KeyboardEvent) => {
-    const key = event.key.toLowerCase();
-    if (!(event.metaKey || event.ctrlKey) || (key !== "z" && key !== "y")) return;
-    event.preventDefault();
-    if (key === "y" || event.shiftKey) redo?.();
-    else undo?.();
-  };
+  const steps = useRef({ undo, redo });
+  useEffect(() => {
+    steps.current = { undo, redo };
+  });
+  useEffect(() => {
+    const keys = (event: globalThis.KeyboardEvent) => {
+      const key = event.key.toLowerCase();
+      if (!(event.metaKey || event.ctrlKey) || (key !== "z" && key !== "y")) return;
+      // The focus falls to the page when the part that had it is taken back.
+      if (event.target !== document.body && !box.current?.contains(event.target as Node)) return;
+      event.preventDefault();
+      if (key === "y" || event.shiftKey) steps.current.redo?.();
+      else steps.current.undo?.();
+    };
+    document.addEventListener("keydown", keys);
+    return () => document.removeEventListener("keydown", keys);
+  }, []);
   return (
     <Known.Provider value={vocabulary}>
-      <div ref={box} className="builder" data-testid="builder" onKeyDown={keys}>
+      <div ref={box} className="builder" data-testid="builder">
         <div className="btools">
           <button type="button" className="bicon" aria-label="Undo" title="Undo (⌘Z)" disabled={!undo} onClick={() => undo?.()}><IconArrowBackUp size={16} aria-hidden /></button>
           <button type="button" className="bicon" aria-label="Redo" title="Redo (⇧⌘Z)" disabled={!redo} onClick={() => redo?.()}><IconArrowForwardUp size={16} aria-hidden /></button>
