@@ -51,6 +51,15 @@ async function open(path: string, heading: string) {
   await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
 }
 
+/** Forgets what the browser keeps, from a page that keeps nothing. */
+async function forget(mode?: "text") {
+  await open("/", "Home");
+  await page.evaluate((kept) => {
+    localStorage.clear();
+    if (kept) localStorage.setItem("rapport-condition-mode", kept);
+  }, mode);
+}
+
 /** Adds a condition to a group by its menu. */
 async function add(group: Locator, form: string) {
   await group.getByRole("button", { name: "Condition", exact: true }).last().click();
@@ -84,6 +93,7 @@ describe.skipIf(!base)("segments", () => {
 
   it("builds a nested condition by clicking, goes to the text and back, saves, and shows the members", async () => {
     const title = `Clicked ${run}`;
+    await forget();
     await open("/segments/new", "New segment");
     await page.getByLabel("Name", { exact: false }).first().fill(title);
     await builder().waitFor();
@@ -158,9 +168,8 @@ describe.skipIf(!base)("segments", () => {
   });
 
   it("marks what is wrong at its part, and edits one part as text", async () => {
-    await open("/segments/new", "New segment");
-    await page.evaluate(() => localStorage.removeItem("rapport-segment-draft"));
-    await open(`/segments/new?where=${encodeURIComponent('everyone')}`, "New segment");
+    await forget();
+    await open("/segments/new?where=everyone", "New segment");
     await builder().getByText("everyone", { exact: true }).waitFor();
     await add(builder(), "Random share");
     await builder().getByText("Give the draw a name").waitFor();
@@ -184,7 +193,7 @@ describe.skipIf(!base)("segments", () => {
   });
 
   it("keeps an unsaved condition, also one that is not complete", async () => {
-    await page.evaluate(() => localStorage.removeItem("rapport-segment-draft"));
+    await forget();
     await open("/segments/new", "New segment");
     await add(builder(), "Sequence");
     await builder().getByText("Choose an event.").waitFor();
@@ -196,12 +205,10 @@ describe.skipIf(!base)("segments", () => {
     await name(builder().getByLabel("Event of step 2"), "Order Completed");
     await page.getByText("Text", { exact: true }).click();
     await page.getByRole("textbox", { name: "Condition" }).getByText('"Product Added" then "Order Completed" within 2 hours').waitFor();
-    await page.getByText("Builder", { exact: true }).click();
-    await page.evaluate(() => localStorage.clear());
   });
 
   it("completes names and values in the text and says what a word means", async () => {
-    await page.evaluate(() => localStorage.setItem("rapport-condition-mode", "text"));
+    await forget("text");
     await open("/segments/new", "New segment");
     const editor = page.getByRole("textbox", { name: "Condition" });
     await editor.click();
@@ -223,7 +230,7 @@ describe.skipIf(!base)("segments", () => {
     await page.keyboard.press("Escape");
     await editor.locator("span", { hasText: /^count$/ }).hover();
     await page.locator(".cm-meaning").getByText("Zero counts as a value").waitFor();
-    await page.evaluate(() => localStorage.clear());
+    await forget();
   });
 
   it("shows growth with causes, overlap, attributes, and what refers to a segment", async () => {

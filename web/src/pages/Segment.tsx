@@ -10,7 +10,7 @@ import { call, params, useGet, useListing, type Coverage, type Dependent, type L
 import { brief, count, share, words } from "../format";
 import { Growth } from "../parts/Growth";
 import { Overlap } from "../parts/Overlap";
-import { A, Avatar, Empty, Figure, Figures, Head, List, Loaded, Section, Sparkline, Status, Trouble, Waiting, When } from "../parts/parts";
+import { A, Avatar, Empty, Figure, Figures, Head, List, Loaded, Section, Sparkline, Status, Trouble, useNow, Waiting, When } from "../parts/parts";
 import { CodeBlock } from "../parts/Value";
 import { Why } from "./Profile";
 import { ProfileLink } from "./Profiles";
@@ -40,14 +40,19 @@ function Body({ segment }: { segment: Segment }) {
   const trend = segment.trend ?? [];
   const moved = trend.length > 1 ? segment.count - (trend[0] ?? 0) : null;
   const versions = segment.versions ?? [];
+  const made = versions.at(-1)?.at ?? segment.updated_at;
+  const present = useNow();
+  // Nobody was counted before it was made.
+  const young = present - Date.parse(made) < trend.length * 86_400_000;
+  const kept = young ? trend.slice(-Math.ceil((present - Date.parse(made)) / 86_400_000) - 1) : trend;
   return (
     <>
       <Head title={segment.name} back={{ to: "/segments", label: "Segments" }} status={<Status of={segment.status} />} line={segment.description}>
         <Button onClick={() => void navigate({ to: `${to}/edit` as never })}>Edit the condition</Button>
       </Head>
       <Figures>
-        <Figure name="Members now" value={segment.count} note={moved === null ? "counted as events arrive" : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in ${trend.length} days`} to="/profiles" search={{ segment: segment.id }} />
-        {trend.length > 1 && <div className="figure"><div className="name">By day</div><div style={{ marginTop: 10 }}><Sparkline values={trend} width={180} height={34} label={`Members by day, from ${count(trend[0])} to ${count(trend.at(-1))}`} /></div></div>}
+        <Figure name="Members now" value={segment.count} note={moved === null ? "counted as events arrive" : young ? <>counted since it was made, <When at={made} /></> : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in ${trend.length} days`} to="/profiles" search={{ segment: segment.id }} />
+        {kept.length > 2 && <div className="figure"><div className="name">By day</div><div style={{ marginTop: 10 }}><Sparkline values={kept} width={180} height={34} label={`Members by day, from ${count(kept[0])} to ${count(kept.at(-1))}`} /></div></div>}
         <Figure name="Version" value={versions[0]?.version ?? 1} note={<>by {versions[0]?.author ?? "–"}, <When at={segment.updated_at} /></>} to={to} search={{ tab: "versions" }} />
       </Figures>
       <Section title="Who belongs">
