@@ -152,7 +152,8 @@ impl Platform {
         let quoted = |text: &str| text.replace('\'', "''");
         let test = match event.strip_suffix('*') {
             Some(beginning) => {
-                format!("substr(name, 1, {}) = '{}'", beginning.chars().count(), quoted(beginning))
+                let beginning = quoted(beginning);
+                format!("name >= '{beginning}' AND name < '{beginning}{}'", char::MAX)
             }
             None => format!("name = '{}'", quoted(event)),
         };

@@ -56,14 +56,14 @@ export function Reach({ where, hint, children }: { where: string; hint: string; 
   const funnel = useAsked<Funnel>("funnel", where, counted);
   const past = useAsked<Past>("past", where, counted && funnel.data !== undefined && !funnel.isPlaceholderData);
   if (!good) return <Section title="Who is in"><p className="muted" style={{ padding: "12px 0" }}>{hint}</p></Section>;
-  const dim = (stale: boolean) => ({ opacity: stale ? 0.5 : 1 });
+  const dim = (stale: boolean) => ({ style: { opacity: stale ? 0.5 : 1 }, "aria-busy": stale });
   return (
     <>
       <Section title="Who is in" note={preview.data ? `counted in ${count(preview.data.took_ms)} ms` : undefined}>
         {preview.error && <Trouble error={preview.error} retry={() => void preview.refetch()} />}
         {!preview.error && !preview.data && <Waiting lines={5} />}
         {preview.data && !preview.error && (
-          <div style={dim(preview.isPlaceholderData)} data-testid="preview">
+          <div {...dim(preview.isPlaceholderData)} data-testid="preview">
             <div className="figure-value big" aria-live="polite">{count(preview.data.count)}</div>
             <div className="meter" aria-hidden><span style={{ width: `${preview.data.total ? Math.min(100, (preview.data.count / preview.data.total) * 100) : 0}%` }} /></div>
             <p className="muted">{share(preview.data.count, preview.data.total)} of {count(preview.data.total)} profiles</p>
@@ -72,12 +72,12 @@ export function Reach({ where, hint, children }: { where: string; hint: string; 
         )}
       </Section>
       {preview.data && funnel.error && <Section title="What narrows it"><Trouble error={funnel.error} retry={() => void funnel.refetch()} /></Section>}
-      {preview.data && funnel.data && funnel.data.clauses.length > 1 && <Section title="What narrows it" note={`of ${count(funnel.data.total)}`}><div style={dim(funnel.isPlaceholderData || preview.isPlaceholderData)}><Narrowing funnel={funnel.data} /></div></Section>}
-      {preview.data && past.data && <Section title="The last 30 days"><div style={dim(past.isPlaceholderData || preview.isPlaceholderData)}><Before past={past.data} /></div></Section>}
+      {preview.data && funnel.data && funnel.data.clauses.length > 1 && <Section title="What narrows it" note={`of ${count(funnel.data.total)}`}><div {...dim(funnel.isPlaceholderData || preview.isPlaceholderData)}><Narrowing funnel={funnel.data} /></div></Section>}
+      {preview.data && past.data && <Section title="The last 30 days"><div {...dim(past.isPlaceholderData || preview.isPlaceholderData)}><Before past={past.data} /></div></Section>}
       {preview.data && (
         <Section title={preview.data.count > 8 ? "Some of them" : "They are"}>
           {preview.data.sample.length === 0 && <p className="muted" style={{ padding: "12px 0" }}>Nobody fits now. A longer time or one condition less lets people in.</p>}
-          <ul className="rows" style={dim(preview.isPlaceholderData)}>
+          <ul className="rows" {...dim(preview.isPlaceholderData)}>
             {preview.data.sample.slice(0, 8).map((profile) => <li key={profile.id}><div className="person"><Avatar name={profile.display} /><div style={{ minWidth: 0 }}><A to={`/profiles/${profile.id}`} className="main ellipsis">{profile.display}</A>{profile.email && profile.email !== profile.display && <div className="muted small ellipsis">{profile.email}</div>}</div></div></li>)}
           </ul>
         </Section>
