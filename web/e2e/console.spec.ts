@@ -159,6 +159,7 @@ describe("the console", () => {
   });
 
   it("shows a mistake in a condition in place, then counts and saves the right one", async () => {
+    await page.evaluate(() => localStorage.setItem("rapport-condition-mode", "text"));
     await open("/segments/new", "New segment");
     const name = `Walked ${Date.now()}`;
     await page.getByLabel("Name").fill(name);

@@ -61,6 +61,7 @@ describe.skipIf(!base)("the main tasks", () => {
     const made = await admin<{ id: string }>("POST", "/segments", { name, description: "", where: 'did "Never Happened" in last 30 days' });
     await open(`/segments/${made.id}`, name);
     expect(await figure("Members now")).toBe(0);
+    await page.evaluate(() => localStorage.setItem("rapport-condition-mode", "text"));
     await page.getByRole("button", { name: "Edit the condition" }).click();
     await page.getByRole("heading", { level: 1, name: `Edit ${name}` }).waitFor();
     await write("Condition", "email is presnt");

@@ -57,7 +57,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/conditions/sql": {
+    "/api/conditions/complete": {
         parameters: {
             query?: never;
             header?: never;
@@ -66,8 +66,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A condition as SQL over `events` and `profiles`, as of now. */
-        post: operations["condition_sql"];
+        /** What can stand at a place of a condition's text. */
+        post: operations["complete_condition"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conditions/hint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What is known of the word at a place of a condition's text. */
+        post: operations["hint_condition"];
         delete?: never;
         options?: never;
         head?: never;
@@ -496,7 +513,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Checks a condition's text while somebody types. */
+        /** Checks a condition while somebody edits it, and turns text into a tree and a tree into text. */
         post: operations["check_segment"];
         delete?: never;
         options?: never;
@@ -515,6 +532,57 @@ export interface paths {
         put?: never;
         /** Explains a condition for one profile. */
         post: operations["explain_condition"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments/funnel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts how each clause of a condition narrows it. The first twelve by themselves, the rest together. */
+        post: operations["funnel_segment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments/overlap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts exactly how two or three segments share their members. */
+        get: operations["segment_overlap"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments/past": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answers a condition as of earlier days of the last month: by the events up to then and the attributes of now. */
+        post: operations["past_segment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -545,8 +613,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Names of attributes, events and segments that a condition can use. */
+        /** Names of events, attributes, segments and topics that a condition can use, with the values they had. May be a minute old. */
         get: operations["vocabulary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments/vocabulary/event": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The properties of an event with types and the values its latest occurrences had. May be a minute old. */
+        get: operations["event_vocabulary"];
         put?: never;
         post?: never;
         delete?: never;
@@ -574,6 +659,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/segments/{id}/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which attributes a segment's members have, beside all profiles. */
+        get: operations["segment_coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments/{id}/dependents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What refers to a segment and changes with it. */
+        get: operations["segment_dependents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/segments/{id}/explain": {
         parameters: {
             query?: never;
@@ -583,6 +702,23 @@ export interface paths {
         };
         /** Explains why a profile is in a segment, or is not. */
         get: operations["explain_segment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments/{id}/growth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Size by day with entries and exits and their causes, from the history of the membership. */
+        get: operations["segment_growth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1139,16 +1275,35 @@ export interface components {
         };
         /** @description Whether a condition can be saved. */
         Check: {
-            /** @description What must be corrected. */
+            /** @description What must be corrected. Of a text with line and column, of a tree with a path such as `/where/all/1`. */
             errors: components["schemas"]["Finding"][];
-            /** @description The tree. */
+            /** @description The tree; null when the text cannot be read. */
             json: unknown;
             /** @description It can be saved. */
             ok: boolean;
             /** @description In plain English. */
             sentence: string;
+            /** @description Its text: as it was given, or as the tree reads; empty when a tree cannot be read. */
+            text: string;
             /** @description What deserves a look. */
             warnings: components["schemas"]["Finding"][];
+        };
+        /** @description A clause of a condition. */
+        Clause: {
+            /**
+             * Format: int64
+             * @description Profiles for whom it holds by itself.
+             */
+            alone: number;
+            /** @description In plain English. */
+            sentence: string;
+            /** @description Its text. */
+            text: string;
+            /**
+             * Format: int64
+             * @description Profiles for whom it and every clause before it hold.
+             */
+            together: number;
         };
         /** @description What became of a call. */
         Collected: {
@@ -1164,10 +1319,28 @@ export interface components {
             /** @description Its type. */
             type: string;
         };
+        /** @description Something that can stand at a place. */
+        Completion: {
+            /** @description One line about it; may be empty. */
+            detail: string;
+            /** @description Where the replaced text begins. Units: bytes. */
+            from: number;
+            /** @description What replaces the text from `from` to the place. */
+            insert: string;
+            /** @description word, form, attribute, property, event or segment. */
+            kind: string;
+            /** @description What a list shows. */
+            label: string;
+        };
+        /** @description What can stand at a place. */
+        Completions: {
+            /** @description At most 50. */
+            items: components["schemas"]["Completion"][];
+        };
         /** @description A condition. */
         Condition: {
-            /** @description Its text. */
-            where?: string;
+            /** @description Its text or its tree. */
+            where?: components["schemas"]["Where"];
         };
         /** @description A person's word on a topic. */
         Consent: {
@@ -1197,6 +1370,36 @@ export interface components {
          * @enum {string}
          */
         ConsentState: "subscribed" | "unsubscribed";
+        /** @description What is known of a segment's members. */
+        Coverage: {
+            /** @description Attributes, those most members have first. */
+            attributes: components["schemas"]["Covered"][];
+            /**
+             * Format: int64
+             * @description Members that were looked at, at most 20,000.
+             */
+            members: number;
+            /**
+             * Format: int64
+             * @description Profiles of the workspace that were looked at, at most 20,000.
+             */
+            profiles: number;
+        };
+        /** @description An attribute and who has it. */
+        Covered: components["schemas"]["KnownName"] & {
+            /**
+             * Format: int64
+             * @description How many profiles have it, members or not.
+             */
+            everyone: number;
+        };
+        /** @description A text and a place in it. */
+        Cursor: {
+            /** @description The place. Units: bytes. */
+            offset: number;
+            /** @description The text. */
+            text: string;
+        };
         /** @description A decision about identity. */
         Decision: {
             /** @description When. */
@@ -1205,6 +1408,17 @@ export interface components {
             code: string;
             /** @description For people. */
             sentence: string;
+        };
+        /** @description Something that refers to a segment. */
+        Dependent: {
+            /** @description Its id. */
+            id: string;
+            /** @description segment or journey. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Where in it: its condition, its trigger, a branch, an exit. */
+            place: string;
         };
         /** @description The DKIM records of the sender's domain. */
         Dkim: {
@@ -1307,6 +1521,18 @@ export interface components {
             /** @description Who it speaks of: an id as given. */
             who: string;
         };
+        /** @description The properties of an event. */
+        EventVocabulary: {
+            /**
+             * Format: int64
+             * @description Events that were looked at, the latest.
+             */
+            events: number;
+            /** @description The event's name. */
+            name: string;
+            /** @description Its properties, those most events have first. */
+            properties: components["schemas"]["KnownName"][];
+        };
         /** @description An event that decided a part. */
         Evidence: {
             /** @description When it happened. */
@@ -1321,8 +1547,8 @@ export interface components {
              * @description The profile.
              */
             profile: number;
-            /** @description The condition. */
-            where?: string;
+            /** @description The condition, as text or as a tree. */
+            where?: components["schemas"]["Where"];
         };
         /** @description A part of a condition. */
         Explained: {
@@ -1374,6 +1600,61 @@ export interface components {
             /** @description Where in the document, such as `/where`. */
             path: string;
         };
+        /** @description How each clause narrows a condition. */
+        Funnel: {
+            /** @description The clauses that `and` joins, in the order of the text; one where nothing is joined. */
+            clauses: components["schemas"]["Clause"][];
+            /**
+             * Format: int64
+             * @description Profiles asked.
+             */
+            total: number;
+        };
+        /** @description How a segment grew. */
+        Growth: {
+            /** @description Why people came and went in these days, the most frequent first. */
+            causes: components["schemas"]["GrowthCause"][];
+            /** @description Days of the workspace, oldest first, the last is today; none before it was first kept. */
+            days: components["schemas"]["GrowthDay"][];
+            since?: components["schemas"]["Time"] | null;
+        };
+        /** @description Entries and exits of one cause. */
+        GrowthCause: {
+            /** @description An event's name, `time passed`, `attributes changed`, `the definition changed` or `membership in … changed`. */
+            cause: string;
+            /**
+             * Format: int64
+             * @description Entries.
+             */
+            entered: number;
+            /**
+             * Format: int64
+             * @description Exits.
+             */
+            exited: number;
+        };
+        /** @description A day of a segment. */
+        GrowthDay: {
+            /** @description Entries and exits by cause. */
+            causes: components["schemas"]["GrowthCause"][];
+            /** @description The day in the workspace's time zone, such as 2026-11-25. */
+            day: string;
+            /**
+             * Format: int64
+             * @description Entries.
+             */
+            entered: number;
+            /**
+             * Format: int64
+             * @description Exits.
+             */
+            exited: number;
+            /**
+             * Format: int64
+             * @description Members at its end; now, for today.
+             */
+            members: number;
+        };
         /** @description A part of the server and how it is. */
         Health: {
             /** @description In a sentence. */
@@ -1388,6 +1669,25 @@ export interface components {
          * @enum {string}
          */
         HealthStatus: "ok" | "warn" | "down";
+        /** @description What is known of the word at a place. */
+        Hint: {
+            /** @description An example. */
+            example: string;
+            /** @description Where the word begins. Units: bytes. */
+            from: number;
+            /** @description What one should know of it. */
+            note: string;
+            /** @description The example in plain English. */
+            sentence: string;
+            /** @description How its form is written. */
+            syntax: string;
+            /** @description Where it ends. */
+            to: number;
+        };
+        /** @description What is known of a word of the language; nothing for any other. */
+        Hinted: {
+            hint?: components["schemas"]["Hint"] | null;
+        };
         /** @description What a profile is known by. */
         Identifier: {
             /** @description First seen, by event time. */
@@ -1504,21 +1804,31 @@ export interface components {
             /** @description What it is for. */
             name?: string;
         };
-        /** @description An attribute's name. */
-        KnownAttribute: {
-            /** @description Some values. */
-            examples: unknown[];
-            /** @description The name. */
-            name: string;
-            /** @description number, bool, list or text. */
-            type: string;
-        };
         /** @description An event's name. */
         KnownEvent: {
+            /**
+             * Format: int64
+             * @description How often it happened.
+             */
+            count: number;
             /** @description The name. */
             name: string;
-            /** @description Properties of one of them. */
-            properties: string[];
+        };
+        /** @description An attribute's or a property's name. */
+        KnownName: {
+            /**
+             * Format: int64
+             * @description How many of those that were looked at have it.
+             */
+            count: number;
+            /** @description What the objects of a list have. */
+            elements: components["schemas"]["KnownName"][];
+            /** @description The name as conditions write it, dotted for fields of objects. */
+            name: string;
+            /** @description number, bool, list, date or text. */
+            type: string;
+            /** @description Its most frequent values. */
+            values: components["schemas"]["KnownValue"][];
         };
         /** @description A segment's name. */
         KnownSegment: {
@@ -1526,6 +1836,16 @@ export interface components {
             id: string;
             /** @description Its name. */
             name: string;
+        };
+        /** @description A value and how often it was there. */
+        KnownValue: {
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            count: number;
+            /** @description The value. */
+            value: unknown;
         };
         /** @description What the collector takes. */
         Limits: {
@@ -1603,6 +1923,27 @@ export interface components {
                 state: components["schemas"]["ConsentState"];
                 /** @description On what. */
                 topic: string;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
+        Listing_Dependent: {
+            /** @description The rows. */
+            items: {
+                /** @description Its id. */
+                id: string;
+                /** @description segment or journey. */
+                kind: string;
+                /** @description Its name. */
+                name: string;
+                /** @description Where in it: its condition, its trigger, a branch, an exit. */
+                place: string;
             }[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
@@ -1859,6 +2200,7 @@ export interface components {
                  */
                 segments?: number | null;
                 since?: components["schemas"]["Time"] | null;
+                until?: components["schemas"]["Time"] | null;
             })[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
@@ -2143,6 +2485,35 @@ export interface components {
          * @enum {string}
          */
         Outcome: "accepted" | "duplicate" | "rejected";
+        /** @description How segments share their members. */
+        Overlap: {
+            /**
+             * Format: int64
+             * @description Profiles in at least one.
+             */
+            any: number;
+            /** @description Every way to be in at least one of them, with how many are in exactly those. */
+            regions: components["schemas"]["Region"][];
+            /** @description The segments in the order that was asked. */
+            segments: components["schemas"]["Overlapping"][];
+            /**
+             * Format: int64
+             * @description Profiles of the workspace.
+             */
+            total: number;
+        };
+        /** @description A segment of an overlap. */
+        Overlapping: {
+            /**
+             * Format: int64
+             * @description Its members.
+             */
+            count: number;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description The Home page. */
         Overview: {
             /** @description The last hour, oldest first; minutes in which nothing came are left out. */
@@ -2197,6 +2568,11 @@ export interface components {
             /** @description The most frequent events of the last 24 hours. */
             top_events: components["schemas"]["NameCount"][];
         };
+        /** @description For how many a condition held at earlier instants. */
+        Past: {
+            /** @description Oldest first, the last is now. Empty in a workspace of more than 200,000 profiles. */
+            points: components["schemas"]["Point"][];
+        };
         /** @description Who a profile is. */
         Person: {
             /** @description When it was first stored. */
@@ -2221,6 +2597,16 @@ export interface components {
         Planned: {
             /** @description The message's id. */
             message_id: string;
+        };
+        /** @description For how many a condition held at an instant. */
+        Point: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
         };
         /** @description How many, and who. */
         Preview: {
@@ -2292,6 +2678,7 @@ export interface components {
              */
             segments?: number | null;
             since?: components["schemas"]["Time"] | null;
+            until?: components["schemas"]["Time"] | null;
         };
         /** @description A refused item. */
         Quarantined: {
@@ -2322,6 +2709,18 @@ export interface components {
         Recommendations: {
             /** @description Items of the catalogue, each with the `reason` it is offered for. */
             items: unknown[];
+        };
+        /** @description Those who are in exactly these segments of an overlap. */
+        Region: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description The ids of the segments they are in; in none of the others. */
+            inside: string[];
+            /** @description The condition that holds for exactly them. */
+            where: string;
         };
         /** @description A template to be looked at: a saved one, or one as it is being written. */
         RenderAsk: {
@@ -2392,8 +2791,8 @@ export interface components {
             id?: string | null;
             /** @description Its name. */
             name?: string;
-            /** @description Its condition. */
-            where?: string;
+            /** @description Its condition, as text or as a tree. */
+            where?: components["schemas"]["Where"];
         };
         /** @description A segment in a list. */
         SegmentRow: {
@@ -2493,11 +2892,6 @@ export interface components {
         /** @description A question. */
         SqlAsk: {
             /** @description One SELECT. */
-            sql: string;
-        };
-        /** @description A condition's statement. */
-        Statement: {
-            /** @description One SELECT with one column, `profile_id`; as of the instant of the answer. */
             sql: string;
         };
         /** @description An address that must not be written to. */
@@ -2671,13 +3065,22 @@ export interface components {
         TransportKind: "inbox" | "smtp";
         /** @description Names for the condition editor. */
         Vocabulary: {
-            /** @description Attributes of the profiles seen last. */
-            attributes: components["schemas"]["KnownAttribute"][];
+            /** @description Attributes, those most profiles have first. */
+            attributes: components["schemas"]["KnownName"][];
             /** @description Events, the most frequent first. */
             events: components["schemas"]["KnownEvent"][];
+            /**
+             * Format: int64
+             * @description Profiles that were looked at for attributes.
+             */
+            profiles: number;
             /** @description Segments. */
             segments: components["schemas"]["KnownSegment"][];
+            /** @description Purposes and topics that somebody spoke of, the most frequent first. */
+            topics: string[];
         };
+        /** @description A condition: its text, or its tree. */
+        Where: string | Record<string, never>;
     };
     responses: {
         /** @description What went wrong. */
@@ -2700,25 +3103,39 @@ export type Attribute = components['schemas']['Attribute'];
 export type Catalog = components['schemas']['Catalog'];
 export type Change = components['schemas']['Change'];
 export type Check = components['schemas']['Check'];
+export type Clause = components['schemas']['Clause'];
 export type Collected = components['schemas']['Collected'];
 export type Column = components['schemas']['Column'];
+export type Completion = components['schemas']['Completion'];
+export type Completions = components['schemas']['Completions'];
 export type Condition = components['schemas']['Condition'];
 export type Consent = components['schemas']['Consent'];
 export type ConsentAsk = components['schemas']['ConsentAsk'];
 export type ConsentState = components['schemas']['ConsentState'];
+export type Coverage = components['schemas']['Coverage'];
+export type Covered = components['schemas']['Covered'];
+export type Cursor = components['schemas']['Cursor'];
 export type Decision = components['schemas']['Decision'];
+export type Dependent = components['schemas']['Dependent'];
 export type Dkim = components['schemas']['Dkim'];
 export type DkimRecord = components['schemas']['DkimRecord'];
 export type Entry = components['schemas']['Entry'];
 export type EventName = components['schemas']['EventName'];
 export type EventRow = components['schemas']['EventRow'];
+export type EventVocabulary = components['schemas']['EventVocabulary'];
 export type Evidence = components['schemas']['Evidence'];
 export type ExplainRequest = components['schemas']['ExplainRequest'];
 export type Explained = components['schemas']['Explained'];
 export type Explanation = components['schemas']['Explanation'];
 export type Finding = components['schemas']['Finding'];
+export type Funnel = components['schemas']['Funnel'];
+export type Growth = components['schemas']['Growth'];
+export type GrowthCause = components['schemas']['GrowthCause'];
+export type GrowthDay = components['schemas']['GrowthDay'];
 export type Health = components['schemas']['Health'];
 export type HealthStatus = components['schemas']['HealthStatus'];
+export type Hint = components['schemas']['Hint'];
+export type Hinted = components['schemas']['Hinted'];
 export type Identifier = components['schemas']['Identifier'];
 export type Item = components['schemas']['Item'];
 export type ItemResult = components['schemas']['ItemResult'];
@@ -2727,13 +3144,15 @@ export type JourneyDraft = components['schemas']['JourneyDraft'];
 export type JourneyRow = components['schemas']['JourneyRow'];
 export type Key = components['schemas']['Key'];
 export type KeyDraft = components['schemas']['KeyDraft'];
-export type KnownAttribute = components['schemas']['KnownAttribute'];
 export type KnownEvent = components['schemas']['KnownEvent'];
+export type KnownName = components['schemas']['KnownName'];
 export type KnownSegment = components['schemas']['KnownSegment'];
+export type KnownValue = components['schemas']['KnownValue'];
 export type Limits = components['schemas']['Limits'];
 export type ListingCatalog = components['schemas']['Listing_Catalog'];
 export type ListingChange = components['schemas']['Listing_Change'];
 export type ListingConsent = components['schemas']['Listing_Consent'];
+export type ListingDependent = components['schemas']['Listing_Dependent'];
 export type ListingEntry = components['schemas']['Listing_Entry'];
 export type ListingEventName = components['schemas']['Listing_EventName'];
 export type ListingEventRow = components['schemas']['Listing_EventRow'];
@@ -2757,9 +3176,13 @@ export type NameCount = components['schemas']['NameCount'];
 export type NewKey = components['schemas']['NewKey'];
 export type NodeCount = components['schemas']['NodeCount'];
 export type Outcome = components['schemas']['Outcome'];
+export type Overlap = components['schemas']['Overlap'];
+export type Overlapping = components['schemas']['Overlapping'];
 export type Overview = components['schemas']['Overview'];
+export type Past = components['schemas']['Past'];
 export type Person = components['schemas']['Person'];
 export type Planned = components['schemas']['Planned'];
+export type Point = components['schemas']['Point'];
 export type Preview = components['schemas']['Preview'];
 export type Problem = components['schemas']['Problem'];
 export type Profile = components['schemas']['Profile'];
@@ -2767,6 +3190,7 @@ export type ProfileRow = components['schemas']['ProfileRow'];
 export type Quarantined = components['schemas']['Quarantined'];
 export type Reason = components['schemas']['Reason'];
 export type Recommendations = components['schemas']['Recommendations'];
+export type Region = components['schemas']['Region'];
 export type RenderAsk = components['schemas']['RenderAsk'];
 export type Rendered = components['schemas']['Rendered'];
 export type Schema = components['schemas']['Schema'];
@@ -2781,7 +3205,6 @@ export type SessionWorkspace = components['schemas']['SessionWorkspace'];
 export type Settings = components['schemas']['Settings'];
 export type SignIn = components['schemas']['SignIn'];
 export type SqlAsk = components['schemas']['SqlAsk'];
-export type Statement = components['schemas']['Statement'];
 export type Suppression = components['schemas']['Suppression'];
 export type SuppressionAsk = components['schemas']['SuppressionAsk'];
 export type Table = components['schemas']['Table'];
@@ -2795,6 +3218,7 @@ export type Transport = components['schemas']['Transport'];
 export type TransportDraft = components['schemas']['TransportDraft'];
 export type TransportKind = components['schemas']['TransportKind'];
 export type Vocabulary = components['schemas']['Vocabulary'];
+export type Where = components['schemas']['Where'];
 export type ResponseProblem = components['responses']['Problem'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -2919,7 +3343,7 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    condition_sql: {
+    complete_condition: {
         parameters: {
             query?: never;
             header?: never;
@@ -2928,7 +3352,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Condition"];
+                "application/json": components["schemas"]["Cursor"];
             };
         };
         responses: {
@@ -2937,7 +3361,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Statement"];
+                    "application/json": components["schemas"]["Completions"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    hint_condition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Cursor"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hinted"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -3683,6 +4131,77 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    funnel_segment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Condition"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Funnel"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    segment_overlap: {
+        parameters: {
+            query: {
+                /** @description Two or three ids, separated by commas. */
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overlap"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    past_segment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Condition"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Past"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     preview_segment: {
         parameters: {
             query?: never;
@@ -3722,6 +4241,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Vocabulary"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    event_vocabulary: {
+        parameters: {
+            query: {
+                /** @description Its name; with `*` at the end all names that begin so. */
+                name: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventVocabulary"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -3796,6 +4338,50 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    segment_coverage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Coverage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    segment_dependents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_Dependent"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     explain_segment: {
         parameters: {
             query: {
@@ -3816,6 +4402,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    segment_growth: {
+        parameters: {
+            query?: {
+                /** @description Days, 1 to 90; 30 otherwise. */
+                days?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Growth"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -94,8 +94,9 @@ export function useListing<T>(path: string, filters: Record<string, string | num
 }
 
 export type {
-  Answer, Check, Entry, EventRow, Explained, Explanation, JourneyRow, MessageRow, NewKey, Overview, Preview, ProfileRow, Profile, Reason,
-  Schema, Segment, SegmentRow, Session, Settings, TimelineRow, Vocabulary,
+  Answer, Check, Completions, Coverage, Dependent, Entry, EventRow, EventVocabulary, Explained, Explanation, Funnel, Growth, Hinted, JourneyRow,
+  KnownName, KnownValue, MessageRow, NewKey, Overlap, Overview, Past, Preview, ProfileRow, Profile, Reason, Region, Schema, Segment, SegmentRow,
+  Session, Settings, TimelineRow, Vocabulary,
 } from "./api.gen";
 
 /** A journey; its document is free JSON to the API, and has this form once it was saved. */

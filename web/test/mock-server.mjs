@@ -8,7 +8,11 @@ const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/cs
 export const TOKEN = "synthetic-token";
 const list = (items, limit = 50) => ({ items: items.slice(0, limit), next_cursor: null, total: items.length });
 const segments = [...data.segments];
-const vocabulary = { attributes: [{ name: "country", type: "text" }, { name: "plan", type: "text" }], events: ["Product Viewed", "Product Added", "Order Completed", "Email Opened"].map((name) => ({ name, properties: ["category", "revenue"] })), segments };
+const known = (name, type, values = []) => ({ name, type, count: 2180, values: values.map((value, index) => ({ value, count: 900 - index * 100 })), elements: [] });
+const vocabulary = { profiles: 2180, attributes: [known("country", "text", ["DE", "FR"]), known("plan", "text", ["pro", "team"])], events: ["Product Viewed", "Product Added", "Order Completed", "Email Opened"].map((name, index) => ({ name, count: 4000 - index * 900 })), segments, topics: ["news"] };
+const properties = [known("category", "text", ["Shoes", "Bags", "Coats"]), known("revenue", "number")];
+const tree = { type: "did", event: { name: "Product Viewed", where: null }, window: { type: "in_last", span: { amount: 30, unit: "days" } } };
+const day = (ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
 
 function check(where) {
   const known = vocabulary.events.map((event) => event.name);
@@ -36,8 +40,14 @@ function api(method, path, query, body) {
     return [200, data.profile(row)];
   }
   if (first === "segments") {
-    if (second === "vocabulary") return [200, vocabulary];
-    if (second === "check") { const errors = check(body.where); return [200, { ok: errors.length === 0, errors, warnings: [], sentence: errors.length ? null : "People who did this in the last 30 days.", json: null }]; }
+    if (second === "vocabulary") return [200, third === "event" ? { name: query.get("name"), events: 2000, properties } : vocabulary];
+    if (second === "check") { const text = typeof body.where === "string" ? body.where : 'did "Product Viewed" in last 30 days'; const errors = check(text); return [200, { ok: errors.length === 0, errors, warnings: [], sentence: errors.length ? "" : "People who did this in the last 30 days.", text, json: errors.length ? null : tree }]; }
+    if (second === "funnel") return [200, { total: 2180, clauses: [{ text: "a", sentence: "Did “Product Viewed” in the last 30 days.", alone: 1500, together: 1500 }, { text: "b", sentence: "Did not do “Order Completed” in the last 30 days.", alone: 1900, together: 1284 }] }];
+    if (second === "past") return [200, { points: [1100, 1150, 1190, 1204, 1230, 1270, 1284].map((many, index) => ({ at: new Date(Date.now() - (6 - index) * 5 * 86_400_000).toISOString(), count: many })) }];
+    if (second === "overlap") { const ids = query.get("ids").split(","); return [200, { segments: ids.map((id) => ({ id, name: segments.find((one) => one.id === id)?.name ?? id, count: 500 })), regions: Array.from({ length: 2 ** ids.length - 1 }, (_, index) => ({ inside: ids.filter((_, at) => (index + 1) & (1 << at)), count: 100 + index, where: "everyone" })), any: 700, total: 2180 }]; }
+    if (third === "growth") return [200, { since: new Date(Date.now() - 9 * 86_400_000).toISOString(), days: Array.from({ length: 10 }, (_, index) => ({ day: day(9 - index), members: 1200 + index * 9, entered: 30 + index, exited: 21 + index, causes: [{ cause: "Product Viewed", entered: 30 + index, exited: 0 }] })), causes: [{ cause: "Product Viewed", entered: 345, exited: 0 }, { cause: "time passed", entered: 0, exited: 255 }] }];
+    if (third === "coverage") return [200, { members: 1284, profiles: 2180, attributes: vocabulary.attributes.map((row) => ({ ...row, count: 1200, everyone: 2000 })) }];
+    if (third === "dependents") return [200, list([{ kind: "journey", id: "cart-left", name: "Cart left behind", place: "its trigger" }])];
     if (second === "preview") { const errors = check(body.where); return errors.length ? problem(422, errors) : [200, { count: 1284, total: 2180, sample: data.profiles.slice(0, 8), took_ms: 14, sentence: "" }]; }
     if (method === "POST") { const made = { ...data.segments[0], ...body, id: `made-${segments.length}`, count: 0, status: "building" }; segments.push(made); return [201, made]; }
     if (!second) return [200, list(segments)];
@@ -48,6 +58,7 @@ function api(method, path, query, body) {
     if (third === "explain") return [200, data.explanation];
     return [200, row];
   }
+  if (first === "conditions") return second === "hint" ? [200, { hint: null }] : [200, { items: [] }];
   if (first === "journeys") {
     if (!second) return [200, list(data.journeys)];
     if (third === "entries") return [200, list(data.profiles.slice(0, 30).map((one) => ({ entry_id: `e-${one.id}`, profile_id: one.id, display: one.display, node: "wait", entered_at: one.last_seen_at, due_at: null, exited_at: null })))];

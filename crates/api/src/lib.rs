@@ -5,10 +5,12 @@
 mod auth;
 mod catalog;
 mod collector;
+mod conditions;
 mod consents;
 mod events;
 mod extract;
 mod idempotency;
+mod insight;
 mod journeys;
 mod keys;
 mod messages;
@@ -25,6 +27,7 @@ mod statement;
 mod status;
 mod suppressions;
 mod templates;
+mod vocabulary;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -50,6 +53,8 @@ pub struct App {
     pub(crate) inflight: Arc<AtomicUsize>,
     /// Idempotency keys whose first call is in work.
     pub(crate) in_work: idempotency::InWork,
+    /// What was seen of names and values a moment ago.
+    pub(crate) sights: Arc<vocabulary::Sights>,
 }
 
 /// The routes with their description; nothing is served that is not described.
@@ -76,6 +81,9 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(overview::routes())
         .merge(events::routes())
         .merge(profiles::routes())
+        .merge(conditions::routes())
+        .merge(vocabulary::routes())
+        .merge(insight::routes())
         .merge(segments::routes())
         .merge(statement::routes())
         .merge(templates::routes())
@@ -97,7 +105,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
 
 /// All routes.
 pub fn router(platform: Arc<Platform>) -> Router {
-    let app = App { platform, inflight: Arc::default(), in_work: Arc::default() };
+    let app = App { platform, inflight: Arc::default(), in_work: Arc::default(), sights: Arc::default() };
     let nosniff = SetResponseHeaderLayer::if_not_present(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

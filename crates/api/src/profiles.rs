@@ -59,6 +59,8 @@ pub struct ProfileRow {
     pub segments: Option<i64>,
     /// Member since; where the list is of a segment.
     pub since: Option<Time>,
+    /// When the membership ends if nothing happens; where the list is of a segment.
+    pub until: Option<Time>,
 }
 
 impl Person {
@@ -78,7 +80,7 @@ impl Person {
 
 impl ProfileRow {
     pub(crate) fn of(row: &Stored) -> ProfileRow {
-        ProfileRow { person: Person::of(row), segments: None, since: None }
+        ProfileRow { person: Person::of(row), segments: None, since: None, until: None }
     }
 }
 
@@ -126,6 +128,7 @@ pub(crate) async fn listing(
         platform.store.search_profiles(workspace, words, segment, paging.offset(), paging.ask()).await?;
     let next_cursor = paging.cut_counted(&mut rows);
     let registry = platform.registry(workspace);
+    let now = platform.clock.now();
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
         let hot = flow::Hot::decode(&row.state)?;
@@ -133,7 +136,12 @@ pub(crate) async fn listing(
         item.segments = Some(registry.engine.memberships(&hot.segments).count() as i64);
         let member =
             registry.engine.memberships(&hot.segments).find(|(d, _)| Some(d.key.as_str()) == segment);
-        item.since = member.map(|(_, since)| since.into());
+        if let Some((definition, since)) = member {
+            let facts = flow::Facts { profile: &hot.profile, zone: &registry.zone };
+            let until = registry.engine.next_change(&definition.key, &hot.segments, &facts, now);
+            item.since = Some(since.into());
+            item.until = until.map(Time::from);
+        }
         items.push(item);
     }
     let total = match (words, segment) {

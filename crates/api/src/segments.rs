@@ -1,4 +1,4 @@
-//! Segments: definitions with their members, previews, explanations, the editor's vocabulary.
+//! Segments: definitions with their members, previews, explanations.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,8 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Ws;
+use crate::conditions::{Condition, Where};
 use crate::extract::{Ask, At, Body};
-use crate::problem::Finding;
 use crate::profiles::{self, ProfileRow};
 use crate::shape::{Listing, Paging, Time};
 use crate::{App, Problem};
@@ -31,9 +31,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(preview))
-        .routes(routes!(check))
         .routes(routes!(explain))
-        .routes(routes!(vocabulary))
         .routes(routes!(one, put, remove))
         .routes(routes!(members))
         .routes(routes!(history))
@@ -101,17 +99,9 @@ pub struct SegmentDraft {
     /// What it is for.
     #[serde(default)]
     pub description: String,
-    /// Its condition.
+    /// Its condition, as text or as a tree.
     #[serde(rename = "where", default)]
-    pub condition: String,
-}
-
-/// A condition.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct Condition {
-    /// Its text.
-    #[serde(rename = "where", default)]
-    pub condition: String,
+    pub condition: Where,
 }
 
 fn field(row: &DefinitionRow, name: &str) -> String {
@@ -201,7 +191,8 @@ async fn one(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<Json<
 }
 
 async fn save(app: &App, ws: Ws, id: Option<String>, draft: SegmentDraft) -> Result<Segment, Problem> {
-    let body = json!({"where": draft.condition, "description": draft.description});
+    let text = draft.condition.text(&app.platform, ws.0)?;
+    let body = json!({"where": text, "description": draft.description});
     let draft = Draft { id: id.or(draft.id), name: draft.name, body };
     let row = app.platform.save_definition(ws.0, DefinitionKind::Segment, draft, "console").await?;
     assemble(&app.platform, ws.0, &row.id).await
@@ -257,7 +248,8 @@ async fn preview(
     ws: Ws,
     Body(ask): Body<Condition>,
 ) -> Result<Json<Preview>, Problem> {
-    let found = app.platform.preview(ws.0, &ask.condition).await?;
+    let text = ask.condition.text(&app.platform, ws.0)?;
+    let found = app.platform.preview(ws.0, &text).await?;
     Ok(Json(Preview {
         count: found.count as i64,
         total: found.total as i64,
@@ -267,40 +259,12 @@ async fn preview(
     }))
 }
 
-/// Whether a condition can be saved.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Check {
-    /// It can be saved.
-    pub ok: bool,
-    /// What must be corrected.
-    pub errors: Vec<Finding>,
-    /// What deserves a look.
-    pub warnings: Vec<Finding>,
-    /// In plain English.
-    pub sentence: String,
-    /// The tree.
-    pub json: Value,
-}
-
-/// Checks a condition's text while somebody types.
-#[utoipa::path(post, path = "/api/segments/check", tag = "segments", operation_id = "check_segment", request_body = Condition, responses((status = 200, body = Check)))]
-async fn check(State(app): State<App>, ws: Ws, Body(ask): Body<Condition>) -> Json<Check> {
-    let check = app.platform.check(ws.0, &ask.condition);
-    Json(Check {
-        ok: check.ok,
-        errors: check.errors.into_iter().map(Finding::from).collect(),
-        warnings: check.warnings.into_iter().map(Finding::from).collect(),
-        sentence: check.sentence,
-        json: check.json,
-    })
-}
-
 /// A condition and a profile.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ExplainRequest {
-    /// The condition.
+    /// The condition, as text or as a tree.
     #[serde(rename = "where", default)]
-    pub condition: String,
+    pub condition: Where,
     /// The profile.
     pub profile: i64,
 }
@@ -370,7 +334,8 @@ async fn explain(
     ws: Ws,
     Body(ask): Body<ExplainRequest>,
 ) -> Result<Json<Explanation>, Problem> {
-    explanation(&app, ws, &ask.condition, ask.profile).await
+    let text = ask.condition.text(&app.platform, ws.0)?;
+    explanation(&app, ws, &text, ask.profile).await
 }
 
 /// For whom.
@@ -407,7 +372,7 @@ async fn members(
     Ok(Json(profiles::listing(&app.platform, ws.0, &which, &paging).await?))
 }
 
-async fn exists(app: &App, ws: Ws, id: &str) -> Result<(), Problem> {
+pub(crate) async fn exists(app: &App, ws: Ws, id: &str) -> Result<(), Problem> {
     let found = app.platform.definition(ws.0, DefinitionKind::Segment, id).await?;
     found.map(|_| ()).ok_or_else(|| Problem::missing(&format!("There is no segment '{id}'.")))
 }
@@ -452,98 +417,6 @@ async fn history(
         cause,
     };
     Ok(Json(Listing { items: rows.into_iter().map(change).collect(), next_cursor, total: None }))
-}
-
-/// Names for the condition editor.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Vocabulary {
-    /// Attributes of the profiles seen last.
-    pub attributes: Vec<KnownAttribute>,
-    /// Events, the most frequent first.
-    pub events: Vec<KnownEvent>,
-    /// Segments.
-    pub segments: Vec<KnownSegment>,
-}
-
-/// An attribute's name.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct KnownAttribute {
-    /// The name.
-    pub name: String,
-    /// number, bool, list or text.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Some values.
-    pub examples: Vec<Value>,
-}
-
-/// An event's name.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct KnownEvent {
-    /// The name.
-    pub name: String,
-    /// Properties of one of them.
-    pub properties: Vec<String>,
-}
-
-/// A segment's name.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct KnownSegment {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-}
-
-/// Names of attributes, events and segments that a condition can use.
-#[utoipa::path(get, path = "/api/segments/vocabulary", tag = "segments", responses((status = 200, body = Vocabulary)))]
-async fn vocabulary(State(app): State<App>, ws: Ws) -> Result<Json<Vocabulary>, Problem> {
-    let sql = "SELECT name, max(properties) FROM events GROUP BY name ORDER BY count(*) DESC LIMIT 200";
-    let names = app.platform.query(ws.0, sql).await?;
-    let event = |row: &Vec<Value>| {
-        let sample: Value =
-            row[1].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let properties = sample.as_object().map(|map| map.keys().cloned().collect());
-        KnownEvent {
-            name: row[0].as_str().unwrap_or_default().to_owned(),
-            properties: properties.unwrap_or_default(),
-        }
-    };
-    let registry = app.platform.registry(ws.0);
-    let segment = |(id, segment): (&String, &flow::registry::SegmentInForce)| KnownSegment {
-        id: id.clone(),
-        name: segment.name.clone(),
-    };
-    Ok(Json(Vocabulary {
-        attributes: attributes(&app.platform, ws.0).await?,
-        events: names.rows.iter().map(event).collect(),
-        segments: registry.segments.iter().map(segment).collect(),
-    }))
-}
-
-async fn attributes(platform: &Platform, workspace: WorkspaceId) -> Result<Vec<KnownAttribute>, Problem> {
-    let mut known: BTreeMap<String, (&str, Vec<Value>)> = BTreeMap::new();
-    for profile in platform.store.search_profiles(workspace, None, None, 0, 200).await? {
-        for (name, value) in flow::Hot::decode(&profile.state)?.profile.values() {
-            let kind = match &value {
-                Value::Number(_) => "number",
-                Value::Bool(_) => "bool",
-                Value::Array(_) => "list",
-                _ => "text",
-            };
-            let (_, examples) = known.entry(name).or_insert((kind, Vec::new()));
-            if examples.len() < 5 && !examples.contains(&value) {
-                examples.push(value);
-            }
-        }
-    }
-    known.entry("engagement_score".to_owned()).or_insert(("number", vec![json!(80)]));
-    let attribute = |(name, (kind, examples)): (String, (&str, _))| KnownAttribute {
-        name,
-        kind: kind.to_owned(),
-        examples,
-    };
-    Ok(known.into_iter().map(attribute).collect())
 }
 
 #[cfg(test)]

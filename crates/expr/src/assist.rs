@@ -15,7 +15,7 @@ pub struct Completion {
     pub insert: String,
     /// Where the replaced text begins. Units: bytes.
     pub from: usize,
-    /// `word`, `form`, `attribute`, `event` or `segment`.
+    /// `word`, `form`, `attribute`, `property`, `event` or `segment`.
     pub kind: String,
     /// One line about it; may be empty.
     pub detail: String,
@@ -92,7 +92,8 @@ pub fn complete(text: &str, offset: usize, schema: &Schema) -> Vec<Completion> {
         }
     };
     let quoted = |name: &str| crate::print::Quoted(name).to_string();
-    let begins = expected.iter().any(|each| each == "an attribute");
+    let filtered = event_of_filter(before);
+    let begins = filtered.is_none() && expected.iter().any(|each| each == "an attribute");
     for each in &expected {
         let asks = |what: &str| each.contains(what) && !each.starts_with('\'');
         if asks("event") {
@@ -100,10 +101,17 @@ pub fn complete(text: &str, offset: usize, schema: &Schema) -> Vec<Completion> {
         } else if asks("segment's name") {
             schema.segments.iter().for_each(|name| add(name, quoted(name), "segment", ""));
         } else if asks("an attribute") || asks("a name") {
-            for (name, of_type) in &schema.attributes {
+            let mut path = |name: &String, kind: &str, of_type: &str| {
                 let path = crate::Path::new(name.split('.').map(str::to_owned).collect());
                 let insert = path.map_or_else(|| name.clone(), |path| path.to_string());
-                add(name, insert, "attribute", of_type);
+                add(name, insert, kind, of_type);
+            };
+            match &filtered {
+                Some(event) => {
+                    let known = schema.properties.iter().filter(|(of, _, _)| of == event);
+                    known.for_each(|(_, name, of_type)| path(name, "property", of_type));
+                }
+                None => schema.attributes.iter().for_each(|(name, of_type)| path(name, "attribute", of_type)),
             }
         } else if opened.is_none() && (each.starts_with('\'') || !each.contains(' ')) {
             let word = each.trim_matches('\'');
@@ -140,6 +148,24 @@ pub fn hint(text: &str, offset: usize) -> Option<Hint> {
 
 fn form_of(word: &str) -> Option<&'static Form> {
     FORMS.iter().find(|form| form.words.iter().any(|known| known.eq_ignore_ascii_case(word)))
+}
+
+/// The event whose properties are being tested at the end of a text: after `where`, until its test is complete.
+fn event_of_filter(before: &str) -> Option<String> {
+    let place =
+        before.rmatch_indices("where").map(|(at, _)| at).find(|at| open_quote(&before[..*at]).is_none())?;
+    let (event, test) = (before[..place].trim_end(), &before[place + "where".len()..]);
+    let quoted = |at: &usize| open_quote(&test[..*at]).is_none();
+    let depth = |sign: char| test.match_indices(sign).filter(|(at, _)| quoted(at)).count();
+    let written = test.trim_start().trim_start_matches("not ").trim_end_matches(is_of_word);
+    if !written.is_empty() && depth('(') <= depth(')') {
+        return None;
+    }
+    let begins = (0..event.len().saturating_sub(1)).rfind(|at| {
+        event.is_char_boundary(*at) && event[*at..].starts_with('"') && open_quote(&event[..*at]).is_none()
+    })?;
+    let name = serde_json::from_str::<String>(&event[begins..]).ok()?;
+    Some(name)
 }
 
 /// Where the text in double quotes begins that is still open at the end.

@@ -68,7 +68,34 @@ fn schema() -> Schema {
         attributes: vec![("country".into(), "text".into()), ("signed up".into(), "date".into())],
         events: vec!["Order Completed".into(), "Page \"Viewed\"".into()],
         segments: vec!["VIP".into()],
-        ..Schema::default()
+        properties: vec![
+            ("Order Completed".into(), "revenue".into(), "number".into()),
+            ("Other".into(), "shade".into(), "text".into()),
+        ],
+    }
+}
+
+/// What editors are built against: every example with its tree.
+#[test]
+fn the_editors_have_every_form() {
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/editors/forms.gen.json");
+    let rows = FORMS.iter().map(|form| {
+        let tree: serde_json::Value =
+            serde_json::from_str(&expr::parse(form.example).unwrap().to_json()).unwrap();
+        let row = serde_json::json!({
+            "family": form.family, "syntax": form.syntax, "example": form.example, "sentence": form.sentence, "tree": tree,
+        });
+        row.to_string()
+    });
+    let written = format!("[\n{}\n]\n", rows.collect::<Vec<_>>().join(",\n"));
+    if option_env!("RAPPORT_WRITE_DOCS").is_some() {
+        std::fs::write(FILE, written).unwrap();
+    } else {
+        let known = std::fs::read_to_string(FILE).unwrap_or_default();
+        assert!(
+            known == written,
+            "run the test with RAPPORT_WRITE_DOCS=1 to write web/src/editors/forms.gen.json"
+        );
     }
 }
 
@@ -100,4 +127,25 @@ fn completion_offers_what_can_stand_at_the_cursor() {
     let after = expr::complete("country = \"BD\" ", 15, &schema());
     assert!(after.iter().all(|each| each.label != "then"), "only events are followed by others");
     assert!(expr::complete("did ) ", 6, &schema()).is_empty());
+}
+
+#[test]
+fn completion_of_a_filter_offers_the_properties_of_its_event() {
+    let labels = |text: &str| -> Vec<String> {
+        expr::complete(text, text.len(), &schema()).into_iter().map(|each| each.label).collect()
+    };
+    for text in [
+        r#"did "Order Completed" where "#,
+        r#"did "Order Completed" where not rev"#,
+        r#"did "Page \"Viewed\"" and count "Order Completed" where (revenue > 1 and "#,
+    ] {
+        let found = labels(text);
+        assert!(found.contains(&"revenue".to_owned()), "{text}: {found:?}");
+        assert!(
+            !found.contains(&"shade".to_owned()) && !found.contains(&"country".to_owned()),
+            "{text}: {found:?}"
+        );
+    }
+    let after = labels(r#"did "Order Completed" where revenue > 1 and "#);
+    assert!(after.contains(&"country".to_owned()) && !after.contains(&"revenue".to_owned()), "{after:?}");
 }

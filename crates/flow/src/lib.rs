@@ -2,6 +2,7 @@
 //!
 //! The only crate that composes the engines. HTTP, the demo and imports stand on [`Platform`].
 
+mod audience;
 mod balance;
 mod catalogue;
 mod codec;
@@ -21,6 +22,7 @@ mod query;
 mod recipient;
 mod recommend;
 pub mod registry;
+mod seen;
 mod segments;
 mod send;
 mod statement;
@@ -31,6 +33,7 @@ mod warm;
 mod worker;
 
 pub use crate::recommend::Offer;
+pub use audience::{Clause, Dependent, Funnel};
 pub use balance::Balance;
 pub use error::{Error, Problem};
 pub use fill::Progress;
@@ -42,6 +45,7 @@ pub use preview::Preview;
 pub use profile::intake::Batch;
 pub use profile::{Attribute, Decision};
 pub use recipient::{Hint, Recipient};
+pub use seen::{Seen, Sight};
 pub use segments::{Check, DefinitionKind, Draft};
 pub use send::{RenderRequest, SendRequest};
 pub use suppression::REASONS as SUPPRESSION_REASONS;

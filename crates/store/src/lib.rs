@@ -6,6 +6,7 @@ mod count;
 mod definition;
 mod error;
 mod log;
+mod membership;
 mod open;
 mod page;
 mod read;

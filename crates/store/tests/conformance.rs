@@ -791,6 +791,13 @@ fn pages_of_the_api_are_answered_alike() {
         changes.sort();
         assert_eq!(changes, [("a".to_owned(), at(0), 0), ("b".to_owned(), at(100), 1)]);
 
+        let causes = store.membership_causes(W, "b", at(0), 100).await.unwrap();
+        let all: i64 = causes.iter().map(|(_, entered, _, many)| if *entered { *many } else { -many }).sum();
+        assert!(causes.iter().any(|(step, entered, _, _)| *step == at(100) && *entered), "{causes:?}");
+        assert_eq!(all, 1);
+        assert_eq!(store.overlap(W, ["b", "a", ""]).await.unwrap(), [(1, 1), (2, 1)]);
+        assert!(store.overlap(OTHER, ["b", "a", ""]).await.unwrap().is_empty());
+
         let refused = [("[]".to_owned(), "x".to_owned()), ("[]".to_owned(), "y".to_owned())];
         store.quarantine(W, at(50), "collector", &refused).await.unwrap();
         store.quarantine(W, at(150), "collector", &refused[..1]).await.unwrap();

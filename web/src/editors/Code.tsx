@@ -1,15 +1,15 @@
 /** A code editor by CodeMirror: conditions with completion and errors in place, or SQL. Loaded when opened. */
-import { autocompletion, closeBrackets, completionKeymap, type Completion, type CompletionContext } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, completionKeymap, type Completion, type CompletionContext, type CompletionResult } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { sql } from "@codemirror/lang-sql";
 import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
 import { setDiagnostics } from "@codemirror/lint";
 import { Compartment, EditorState } from "@codemirror/state";
-import { drawSelection, EditorView, keymap, placeholder } from "@codemirror/view";
+import { drawSelection, EditorView, hoverTooltip, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
-import type { Finding, Schema, Vocabulary } from "../api";
-import { KEYWORDS, placeOf, quoted } from "./condition";
+import { call, params, type Completions, type EventVocabulary, type Finding, type Hinted, type Schema, type Vocabulary } from "../api";
+import { bytesBefore, KEYWORDS, placeOf, placeOfByte, quoted, valueAt } from "./condition";
 
 const conditions = StreamLanguage.define<null>({
   startState: () => null,
@@ -43,30 +43,74 @@ const look = EditorView.theme({
   ".cm-tooltip-autocomplete > ul > li": { padding: "3px 10px" },
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--accent-soft)", color: "var(--accent-ink)" },
   ".cm-completionDetail": { color: "var(--muted)", fontStyle: "normal", marginLeft: "12px" },
+  ".cm-meaning": { padding: "8px 12px", maxWidth: "460px", fontSize: "12.5px", lineHeight: "19px" },
+  ".cm-completionInfo": { backgroundColor: "var(--mantine-color-body)", border: "1px solid var(--rule-strong)", borderRadius: "8px", color: "var(--muted)", padding: "6px 10px", maxWidth: "340px" },
   ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--bad)", textUnderlineOffset: "3px" },
   ".cm-diagnostic": { padding: "6px 10px" },
 });
 
+/** Values that the name before the cursor was seen with. */
+async function values(before: string, vocabulary: Vocabulary | undefined, signal: AbortSignal): Promise<{ from: number; options: Completion[] } | null> {
+  const at = valueAt(before);
+  if (!at) return null;
+  const names = at.event === null ? (vocabulary?.attributes ?? []) : (await call<EventVocabulary>(`/segments/vocabulary/event${params({ name: at.event })}`, { signal })).properties;
+  const known = names.find((one) => one.name === at.name)?.values ?? [];
+  if (known.length === 0) return null;
+  const options = known.map(({ value, count }, index) => ({ label: typeof value === "string" ? quoted(value) : String(value), detail: `seen ${count} times`, type: "text", boost: 99 - index }));
+  return { from: before.length - at.typed.length, options };
+}
+
+/** What can stand at the cursor: the server knows the language and the names, the vocabulary the values. */
 function complete(vocabulary: Vocabulary | undefined) {
-  return (context: CompletionContext) => {
-    const word = context.matchBefore(/"[^"\n]*|[A-Za-z_][\w.]*/);
-    if (!word && !context.explicit) return null;
-    const from = word?.from ?? context.pos;
-    const inside = word?.text.startsWith('"') ?? false;
-    const before = context.state.sliceDoc(Math.max(0, from - 24), from);
-    const option = (label: string, detail: string, type: string): Completion => ({ label, detail, type });
-    const events = (vocabulary?.events ?? []).map((event) => option(quoted(event.name), "event", "class"));
-    const segments = (vocabulary?.segments ?? []).map((segment) => option(quoted(segment.name), "segment", "enum"));
-    if (inside) {
-      const wanted = /segment\s*$/i.test(before) ? segments : [...events, ...segments];
-      return { from, options: wanted, validFor: /^"[^"]*$/ };
+  return async (context: CompletionContext): Promise<CompletionResult | null> => {
+    const text = context.state.doc.toString();
+    const before = text.slice(0, context.pos);
+    const word = context.matchBefore(/"[^"\n]*|[A-Za-z_][\w.]*|[=(,]\s*/);
+    if (!word && !context.explicit && !/\s$/.test(before)) return null;
+    const abort = new AbortController();
+    context.addEventListener("abort", () => abort.abort(), { onDocChange: true });
+    try {
+      const seen = await values(before, vocabulary, abort.signal);
+      if (seen) return { ...seen, validFor: /^"[^"]*$/ };
+      const found = await call<Completions>("/conditions/complete", { method: "POST", body: { text, offset: bytesBefore(text, context.pos) }, signal: abort.signal });
+      const [first] = found.items;
+      if (!first) return null;
+      const from = placeOfByte(text, first.from);
+      const options = found.items.map((item, index) => ({ label: item.label, apply: item.insert, detail: item.kind === "form" || item.kind === "word" ? "" : item.detail || item.kind, info: item.kind === "form" || item.kind === "word" ? item.detail || undefined : undefined, type: item.kind, boost: (item.kind === "form" ? -50 : 0) - index / 100 }));
+      return { from, options, filter: false };
+    } catch {
+      // Cancelled, or without an answer: typing goes on without suggestions.
+      return null;
     }
-    const attributes = (vocabulary?.attributes ?? []).map((attribute) => option(attribute.name, attribute.type ?? "attribute", "variable"));
-    const properties = [...new Set((vocabulary?.events ?? []).flatMap((event) => event.properties ?? []))].map((name) => option(name, "event property", "property"));
-    const keywords = [...KEYWORDS].map((name) => option(name, "", "keyword"));
-    return { from, options: [...attributes, ...properties, ...keywords, ...(context.explicit ? events : [])], validFor: /^[\w.]*$/ };
   };
 }
+
+/** What the word under the pointer means. */
+const meaning = hoverTooltip(async (view, at) => {
+  const text = view.state.doc.toString();
+  try {
+    const { hint } = await call<Hinted>("/conditions/hint", { method: "POST", body: { text, offset: bytesBefore(text, at) } });
+    if (!hint) return null;
+    return {
+      pos: placeOfByte(text, hint.from),
+      end: placeOfByte(text, hint.to),
+      above: true,
+      create: () => {
+        const dom = document.createElement("div");
+        dom.className = "cm-meaning";
+        for (const [name, words] of [["mono", hint.syntax], ["", hint.note], ["muted mono", hint.example], ["muted", hint.sentence]] as const) {
+          if (!words) continue;
+          const line = dom.appendChild(document.createElement("div"));
+          line.className = name;
+          line.textContent = words;
+        }
+        return { dom };
+      },
+    };
+  } catch {
+    return null;
+  }
+});
 
 interface Given {
   value: string;
@@ -119,7 +163,7 @@ export default function Code({ value, change, label, language, findings, vocabul
     const words =
       language === "sql"
         ? [sql({ schema: Object.fromEntries((schema?.tables ?? []).map((table) => [table.name, table.columns.map((column) => column.name)])) }), autocompletion()]
-        : [conditions, autocompletion({ override: [complete(vocabulary)], activateOnTyping: true, icons: false })];
+        : [conditions, meaning, autocompletion({ override: [complete(vocabulary)], activateOnTyping: true, icons: false })];
     view.current?.dispatch({ effects: speech.current.reconfigure(words) });
   }, [language, vocabulary, schema]);
   useEffect(() => {

@@ -27,3 +27,32 @@ export function placeOf(text: string, finding: Finding): { from: number; to: num
   if (word > 0) return { from, to: from + word };
   return { from: Math.max(0, from - 1), to: from };
 }
+
+const encoder = new TextEncoder();
+
+/** Bytes before a place of a text: what the server counts in. */
+export function bytesBefore(text: string, at: number): number {
+  return encoder.encode(text.slice(0, at)).length;
+}
+
+/** The place of a text that lies so many bytes behind its beginning. */
+export function placeOfByte(text: string, bytes: number): number {
+  let seen = 0;
+  let at = 0;
+  for (const letter of text) {
+    if (seen >= bytes) break;
+    seen += encoder.encode(letter).length;
+    at += letter.length;
+  }
+  return at;
+}
+
+/** The name whose value is being written at the end of a text, and what there is of the value; `where` opened a test of an event. */
+export function valueAt(before: string): { name: string; typed: string; event: string | null } | null {
+  const found = /(`[^`]+`(?:\.[\w`]+)*|[A-Za-z_][\w.]*)\s*(?:!?=|(?:not\s+)?in\s*\((?:[^()]*,)?|contains(?:\s+(?:any|all)\s+of\s*\((?:[^()]*,)?)?|starts\s+with|ends\s+with)\s*("(?:[^"\\]|\\.)*)?$/.exec(before);
+  if (!found?.[1]) return null;
+  const open = /"((?:[^"\\]|\\.)*)"\s+where\s+(?:not\s+)?((?:[^"]|"(?:[^"\\]|\\.)*")*)$/.exec(before.slice(0, found.index));
+  const rest = open?.[2] ?? "";
+  const inside = open && (rest.trim() === "" || rest.split("(").length > rest.split(")").length);
+  return { name: found[1], typed: found[2] ?? "", event: inside ? (open[1] ?? null) : null };
+}

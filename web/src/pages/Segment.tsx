@@ -6,9 +6,11 @@ import { IconSearch } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { call, params, useGet, useListing, type Listing, type Profile, type ProfileRow, type Segment } from "../api";
-import { count, words } from "../format";
-import { A, Avatar, Empty, Figure, Figures, Head, List, Loaded, Section, Sparkline, Status, Trouble, Waiting, When } from "../parts/parts";
+import { call, params, useGet, useListing, type Coverage, type Dependent, type Listing, type Profile, type ProfileRow, type Segment } from "../api";
+import { brief, count, share, words } from "../format";
+import { Growth } from "../parts/Growth";
+import { Overlap } from "../parts/Overlap";
+import { A, Avatar, Empty, Figure, Figures, Head, List, Loaded, Section, Sparkline, Status, Trouble, useNow, Waiting, When } from "../parts/parts";
 import { CodeBlock } from "../parts/Value";
 import { Why } from "./Profile";
 import { ProfileLink } from "./Profiles";
@@ -27,7 +29,7 @@ export function SegmentPage() {
   return <Loaded query={segment} lines={12}>{(data) => <Body segment={data} />}</Loaded>;
 }
 
-const TABS = ["members", "history", "why", "versions"];
+const TABS = ["members", "history", "overlap", "attributes", "used", "why", "versions"];
 
 function Body({ segment }: { segment: Segment }) {
   const search = useSearch({ strict: false }) as { tab?: string; profile?: string };
@@ -38,14 +40,19 @@ function Body({ segment }: { segment: Segment }) {
   const trend = segment.trend ?? [];
   const moved = trend.length > 1 ? segment.count - (trend[0] ?? 0) : null;
   const versions = segment.versions ?? [];
+  const made = versions.at(-1)?.at ?? segment.updated_at;
+  const present = useNow();
+  // Nobody was counted before it was made.
+  const young = present - Date.parse(made) < trend.length * 86_400_000;
+  const kept = young ? trend.slice(-Math.ceil((present - Date.parse(made)) / 86_400_000) - 1) : trend;
   return (
     <>
       <Head title={segment.name} back={{ to: "/segments", label: "Segments" }} status={<Status of={segment.status} />} line={segment.description}>
         <Button onClick={() => void navigate({ to: `${to}/edit` as never })}>Edit the condition</Button>
       </Head>
       <Figures>
-        <Figure name="Members now" value={segment.count} note={moved === null ? "counted as events arrive" : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in ${trend.length} days`} to="/profiles" search={{ segment: segment.id }} />
-        {trend.length > 1 && <div className="figure"><div className="name">By day</div><div style={{ marginTop: 10 }}><Sparkline values={trend} width={180} height={34} label={`Members by day, from ${count(trend[0])} to ${count(trend.at(-1))}`} /></div></div>}
+        <Figure name="Members now" value={segment.count} note={moved === null ? "counted as events arrive" : young ? <>counted since it was made, <When at={made} /></> : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in ${trend.length} days`} to="/profiles" search={{ segment: segment.id }} />
+        {kept.length > 2 && <div className="figure"><div className="name">By day</div><div style={{ marginTop: 10 }}><Sparkline values={kept} width={180} height={34} label={`Members by day, from ${count(kept[0])} to ${count(kept.at(-1))}`} /></div></div>}
         <Figure name="Version" value={versions[0]?.version ?? 1} note={<>by {versions[0]?.author ?? "–"}, <When at={segment.updated_at} /></>} to={to} search={{ tab: "versions" }} />
       </Figures>
       <Section title="Who belongs">
@@ -56,11 +63,17 @@ function Body({ segment }: { segment: Segment }) {
         <Tabs.List mb={20}>
           <Tabs.Tab value="members">Members</Tabs.Tab>
           <Tabs.Tab value="history">History</Tabs.Tab>
+          <Tabs.Tab value="overlap">Overlap</Tabs.Tab>
+          <Tabs.Tab value="attributes">Attributes</Tabs.Tab>
+          <Tabs.Tab value="used">Used by</Tabs.Tab>
           <Tabs.Tab value="why">Why this profile</Tabs.Tab>
           <Tabs.Tab value="versions">Versions</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="members"><Members id={segment.id} ask={(profile) => show("why", String(profile))} /></Tabs.Panel>
-        <Tabs.Panel value="history"><History id={segment.id} /></Tabs.Panel>
+        <Tabs.Panel value="history"><Growth id={segment.id} where={segment.where} /><Section title="Every entry and exit" note="newest first"><History id={segment.id} /></Section></Tabs.Panel>
+        <Tabs.Panel value="overlap"><Overlap id={segment.id} /></Tabs.Panel>
+        <Tabs.Panel value="attributes"><Attributes id={segment.id} /></Tabs.Panel>
+        <Tabs.Panel value="used"><UsedBy id={segment.id} /></Tabs.Panel>
         <Tabs.Panel value="why"><Ask key={search.profile} id={segment.id} given={search.profile} ask={(profile) => show("why", profile)} /></Tabs.Panel>
         <Tabs.Panel value="versions"><Versions segment={segment} /></Tabs.Panel>
       </Tabs>
@@ -118,11 +131,58 @@ function Members({ id, ask }: { id: string; ask: (profile: number) => void }) {
       columns={[
         { title: "Profile", render: (row) => <ProfileLink row={row} /> },
         { title: "In since", wide: true, render: (row) => <When at={row.since} /> },
+        { title: "Until, if nothing happens", wide: true, render: (row) => row.until ? <When at={row.until} /> : <span className="muted">without an end</span> },
         { title: "Last seen", wide: true, render: (row) => <When at={row.last_seen_at} /> },
-        { title: "Until when", right: true, render: (row) => <button type="button" className="plainbutton link small" aria-label={`Why ${row.display} and until when`} onClick={() => ask(row.id)}>Why</button> },
+        { title: "Because", right: true, render: (row) => <button type="button" className="plainbutton link small" aria-label={`Why ${row.display} and until when`} onClick={() => ask(row.id)}>Why</button> },
       ]}
       empty={<Empty title="Nobody is in here now">People appear the moment the condition holds for them. “Why this profile” shows what keeps someone out.</Empty>}
     />
+  );
+}
+
+/** Which attributes the members have, beside all profiles. */
+function Attributes({ id }: { id: string }) {
+  const coverage = useGet<Coverage>(`/segments/${id}/coverage`);
+  return (
+    <Loaded query={coverage}>
+      {(data) => data.attributes.length === 0
+        ? <Empty title="No attribute yet">What identify calls say of the members shows here, with how many of them have it.</Empty>
+        : (
+          <div className="tablewrap" tabIndex={0} role="region" aria-label="Attributes of the members">
+            <table className="list" data-testid="coverage">
+              <thead><tr><th scope="col">Attribute</th><th scope="col" className="wide">Type</th><th scope="col" className="right">Members have it</th><th scope="col" className="wide" aria-label="Share, drawn" /><th scope="col" className="right wide">All profiles</th><th scope="col" className="wide">Most frequent</th></tr></thead>
+              <tbody>
+                {data.attributes.map((row) => (
+                  <tr key={row.name}>
+                    <td className="mono wrap">{row.name}</td>
+                    <td className="wide muted">{row.type}</td>
+                    <td className="right num" title={`${count(row.count)} of ${count(data.members)}`}>{share(row.count, data.members)}</td>
+                    <td className="wide"><span className="meter inline" aria-hidden><span style={{ width: `${data.members ? (row.count / data.members) * 100 : 0}%` }} /></span></td>
+                    <td className="right wide num muted" title={`${count(row.everyone)} of ${count(data.profiles)}`}>{share(row.everyone, data.profiles)}</td>
+                    <td className="wide"><span className="tags">{row.values.slice(0, 3).map((one, at) => <span key={at} className="tag" title={`${count(one.count)} times`}>{brief(one.value)}</span>)}</span></td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+    </Loaded>
+  );
+}
+
+/** What changes with this segment. */
+function UsedBy({ id }: { id: string }) {
+  const found = useGet<Listing<Dependent>>(`/segments/${id}/dependents`);
+  return (
+    <Loaded query={found}>
+      {(data) => data.items.length === 0
+        ? <Empty title="Nothing refers to it">Segments, journeys and branches that ask for this segment show here, so that a change of it surprises nobody.</Empty>
+        : (
+          <ul className="rows" data-testid="dependents">
+            {data.items.map((row, at) => <li key={at}><A to={`/${row.kind}s/${row.id}`} className="main">{row.name}</A><span className="muted">{words(row.kind)}</span><span className="muted small">by {row.place}</span></li>)}
+          </ul>
+        )}
+    </Loaded>
   );
 }
 

@@ -34,7 +34,7 @@ export function Segments() {
           { title: "State", wide: true, render: (row) => <Status of={row.status} /> },
           ...trend,
           { title: "Changed", wide: true, render: (row) => <When at={row.updated_at} /> },
-          { title: "Members", right: true, render: (row) => <A to={`/profiles`} search={{ segment: row.id }} className="open" aria-label={`${row.count} members of ${row.name}`}><strong>{count(row.count)}</strong></A> },
+          { title: "Members", right: true, render: (row) => <A to={`/profiles`} search={{ segment: row.id }} className="open" aria-label={`${count(row.count)} members of ${row.name}`}><strong>{count(row.count)}</strong></A> },
         ]}
         empty={needle
           ? <Empty title="No segment fits" action={<Button variant="default" onClick={() => write("")}>Show all segments</Button>}>Neither a name, a purpose nor a condition has these words.</Empty>

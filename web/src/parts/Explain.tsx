@@ -37,7 +37,7 @@ export function Explain({ explanation }: { explanation: Explanation }) {
       <p style={{ marginBottom: 8 }}>
         <strong className={explanation.holds ? "good" : undefined}>{explanation.holds ? "In this segment" : "Not in this segment"}</strong>
         {explanation.changes_at
-          ? <span className="muted">. Without a further event this changes <When at={explanation.changes_at} />, on {moment(explanation.changes_at)}.</span>
+          ? <span className="muted">. {explanation.holds ? "Will leave" : "Will enter"} <When at={explanation.changes_at} />, on {moment(explanation.changes_at)}, if nothing happens.</span>
           : <span className="muted">. Only a new event or a changed attribute can alter this.</span>}
       </p>
       <Tree nodes={[explanation.tree]} />

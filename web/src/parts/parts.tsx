@@ -138,7 +138,7 @@ export function Trouble({ error, retry, title }: { error: Error; retry?: () => v
 
 export function Waiting({ lines = 6 }: { lines?: number }) {
   return (
-    <div aria-busy="true" aria-label="Loading">
+    <div role="status" aria-busy="true" aria-label="Loading">
       {Array.from({ length: lines }, (_, index) => (
         <Skeleton key={index} height={14} my={14} width={`${92 - ((index * 17) % 40)}%`} radius={4} />
       ))}
