@@ -91,6 +91,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/conditions/sql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A condition as SQL over `events` and `profiles`, as of now. */
+        post: operations["condition_sql"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/consents": {
         parameters: {
             query?: never;
@@ -2894,6 +2911,11 @@ export interface components {
             /** @description One SELECT. */
             sql: string;
         };
+        /** @description A condition's statement. */
+        Statement: {
+            /** @description One SELECT with one column, `profile_id`; as of the instant of the answer. */
+            sql: string;
+        };
         /** @description An address that must not be written to. */
         Suppression: {
             /** @description Since when. */
@@ -3205,6 +3227,7 @@ export type SessionWorkspace = components['schemas']['SessionWorkspace'];
 export type Settings = components['schemas']['Settings'];
 export type SignIn = components['schemas']['SignIn'];
 export type SqlAsk = components['schemas']['SqlAsk'];
+export type Statement = components['schemas']['Statement'];
 export type Suppression = components['schemas']['Suppression'];
 export type SuppressionAsk = components['schemas']['SuppressionAsk'];
 export type Table = components['schemas']['Table'];
@@ -3386,6 +3409,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Hinted"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    condition_sql: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Condition"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statement"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -16,7 +16,11 @@ use crate::problem::Finding;
 use crate::{App, Problem, vocabulary};
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(complete)).routes(routes!(hint)).routes(routes!(check))
+    OpenApiRouter::new()
+        .routes(routes!(complete))
+        .routes(routes!(hint))
+        .routes(routes!(check))
+        .routes(routes!(statement))
 }
 
 /// A condition as people type it, or as its tree.
@@ -200,4 +204,22 @@ async fn hint(_: Ws, Body(at): Body<Cursor>) -> Json<Hinted> {
         sentence: each.sentence,
     });
     Json(Hinted { hint })
+}
+
+/// A condition's statement.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Statement {
+    /// One SELECT with one column, `profile_id`; as of the instant of the answer.
+    pub sql: String,
+}
+
+/// A condition as SQL over `events` and `profiles`, as of now.
+#[utoipa::path(post, path = "/api/conditions/sql", tag = "segments", operation_id = "condition_sql", request_body = Condition, responses((status = 200, body = Statement)))]
+async fn statement(
+    State(app): State<App>,
+    ws: Ws,
+    Body(ask): Body<Condition>,
+) -> Result<Json<Statement>, Problem> {
+    let text = ask.condition.text(&app.platform, ws.0)?;
+    Ok(Json(Statement { sql: app.platform.statement(ws.0, &text).await? }))
 }

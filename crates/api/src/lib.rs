@@ -23,7 +23,6 @@ mod query;
 mod segments;
 mod settings;
 mod shape;
-mod statement;
 mod status;
 mod suppressions;
 mod templates;
@@ -85,7 +84,6 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(vocabulary::routes())
         .merge(insight::routes())
         .merge(segments::routes())
-        .merge(statement::routes())
         .merge(templates::routes())
         .merge(journeys::routes())
         .merge(messages::routes())
