@@ -287,6 +287,9 @@ fn a_step_is_written_whole_or_not_at_all() {
         let error = store.commit_step(&step).await.unwrap_err();
         assert!(matches!(error, Error::Moved { expected: 0, found: 7, .. }), "{error}");
         assert_eq!(store.count_profiles(W).await.unwrap(), 2);
+        let mut ids = store.profile_ids(W).await.unwrap();
+        ids.sort_unstable();
+        assert_eq!(ids, [ProfileId(1), ProfileId(2)]);
         assert_eq!(store.node_counts(W, "cart").await.unwrap().len(), 2);
         assert!(store.node_counts(W, "cart").await.unwrap().contains(&("trigger".into(), 0, 2)));
         assert!(store.node_counts(W, "cart").await.unwrap().contains(&("wait".into(), 1, 1)));

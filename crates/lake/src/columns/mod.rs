@@ -8,7 +8,7 @@ mod cache;
 mod extract;
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -47,8 +47,8 @@ impl Lake {
     /// `Corrupt` when a file cannot be read.
     pub fn columns(&self, workspace: i64, wanted: &[Wanted]) -> Result<Vec<Rows>, Error> {
         let (manifest, buffered) = self.snapshot();
-        let known = |path: &str| manifest.files.iter().any(|file| file.path == path);
-        self.columns.keep(known);
+        let known: HashSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
+        self.columns.keep(|file| known.contains(file));
         let mut out = Vec::new();
         for file in manifest.files.iter().filter(|file| file.workspace == workspace) {
             let mut names = file.names.iter();
@@ -100,7 +100,7 @@ impl Lake {
 /// Rows that are in no file yet, each name by itself in the order of time.
 fn in_memory<'a>(rows: impl Iterator<Item = &'a Row>, wanted: &[Wanted]) -> Vec<Rows> {
     let mut names: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-    for row in rows {
+    for row in rows.filter(|row| wanted.iter().any(|each| covers(&each.event, &row.name))) {
         names.entry(&row.name).or_default().push(row);
     }
     let mut out = Vec::new();
