@@ -82,6 +82,7 @@ describe.skipIf(!base)("segments", () => {
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
     page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", bypassCSP: true });
     page.setDefaultTimeout(15_000);
+    page.on("dialog", (dialog) => void dialog.accept());
     page.on("pageerror", (error) => broken.push(error.message));
     await page.goto(`${base}/?token=${process.env.RAPPORT_TOKEN ?? ""}`);
     await page.getByRole("heading", { level: 1, name: "Home" }).waitFor();

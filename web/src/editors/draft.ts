@@ -80,7 +80,6 @@ export function useDraft(begun: { text: string; tree?: Tree | null; kept?: Kept 
   const choose = useCallback(async (next: Mode) => {
     setSwitching(null);
     if (next === mode) return;
-    localStorage.setItem(MODE, next);
     if (next === "text") {
       if (gaps.size > 0) return setSwitching(gaps.size === 1 ? "One part is not complete: fill it in or remove it, so that it can be written as text." : `${gaps.size} parts are not complete: fill them in or remove them, so that they can be written as text.`);
       const same = origin !== null && JSON.stringify(tree) === origin.tree;
@@ -89,6 +88,7 @@ export function useDraft(begun: { text: string; tree?: Tree | null; kept?: Kept 
         if (tree !== null && found === "") return setSwitching("A part is not right: see the mark at it.");
         setText(found);
         setMode("text");
+        localStorage.setItem(MODE, "text");
       } catch (error) {
         setSwitching(error instanceof Error ? error.message : "The server cannot be reached.");
       }
@@ -101,6 +101,7 @@ export function useDraft(begun: { text: string; tree?: Tree | null; kept?: Kept 
       if (JSON.stringify(json) !== JSON.stringify(tree)) setHistory((old) => commit(old, fromTree(json), "", performance.now()));
       setOrigin(json ? { text, tree: JSON.stringify(json) } : null);
       setMode("builder");
+      localStorage.setItem(MODE, "builder");
     } catch (error) {
       setSwitching(error instanceof Error ? error.message : "The server cannot be reached.");
     }

@@ -1,7 +1,7 @@
 /** Building a segment: the condition at the left, in the builder or as text, the people it holds at the right, live. */
 import { Button, SegmentedControl, Textarea, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useBlocker, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { call, Problem, useGet, type Check, type Finding, type Segment, type Vocabulary } from "../api";
@@ -27,19 +27,12 @@ export function NewSegment() {
   const { where } = useSearch({ strict: false }) as { where?: string };
   const given = useGet<Vocabulary>("/segments/vocabulary");
   const begun = useBegun(where);
-  return where && !begun ? <Waiting /> : <Editor key={where ?? "new"} vocabulary={given.data} where={where} tree={begun?.json as Tree | null | undefined} />;
+  return where && begun.isPending ? <Waiting /> : <Editor key={where ?? "new"} vocabulary={given.data} where={where} tree={begun.data?.json as Tree | null | undefined} />;
 }
 
-/** The tree of a text that the address gives. */
-function useBegun(where: string | undefined): Check | null {
-  const [found, setFound] = useState<Check | null>(null);
-  useEffect(() => {
-    if (!where) return;
-    const abort = new AbortController();
-    call<Check>("/segments/check", { method: "POST", body: { where }, signal: abort.signal }).then(setFound, () => undefined);
-    return () => abort.abort();
-  }, [where]);
-  return found;
+/** The tree of a text that the address gives; where there is none, the text is shown. */
+function useBegun(where: string | undefined) {
+  return useQuery<Check, Error>({ queryKey: ["begun", where], queryFn: ({ signal }) => call<Check>("/segments/check", { method: "POST", body: { where }, signal }), enabled: where !== undefined, staleTime: Infinity, retry: false });
 }
 
 export function EditSegment() {
@@ -76,18 +69,20 @@ function Editor({ segment, vocabulary, where: given, tree }: Given) {
   const { mode, check, good, kept: keep } = draft;
   const refused = refusal instanceof Problem ? refusal.errors : NONE;
   const findings = refused.length > 0 ? refused : draft.findings;
-  const same = segment !== undefined && (mode === "text" ? draft.text === segment.where : draft.counted === segment.where || JSON.stringify(draft.where) === JSON.stringify(segment.json));
-  const changed = (segment ? !same : draft.asked) || name !== (segment?.name ?? "") || description !== (segment?.description ?? "");
+  // One that an address gave is not kept as the draft: another may be there.
+  const opened = segment !== undefined || given !== undefined;
+  const same = opened && (mode === "text" ? draft.text === given : draft.counted === given || JSON.stringify(draft.where) === JSON.stringify(tree));
+  const changed = (opened ? !same : draft.asked) || name !== (segment?.name ?? "") || description !== (segment?.description ?? "");
   useBlocker({
-    shouldBlockFn: () => !done.current && Boolean(segment) && changed && !window.confirm("Leave without saving the changed condition?"),
-    enableBeforeUnload: () => !done.current && Boolean(segment) && changed,
+    shouldBlockFn: () => !done.current && opened && changed && !window.confirm("Leave without saving the changed condition?"),
+    enableBeforeUnload: () => !done.current && opened && changed,
   });
   const what = keep();
   useEffect(() => {
-    if (segment || done.current) return;
+    if (opened || done.current) return;
     if (draft.asked || draft.gaps > 0) localStorage.setItem(DRAFT, what);
     else localStorage.removeItem(DRAFT);
-  }, [segment, what, draft.asked, draft.gaps]);
+  }, [opened, what, draft.asked, draft.gaps]);
   const write = (text: string) => {
     draft.write(text);
     setRefusal(null);
@@ -101,7 +96,7 @@ function Editor({ segment, vocabulary, where: given, tree }: Given) {
         ? await call<Segment | undefined>(`/segments/${segment.id}`, { method: "PUT", body: { id: segment.id, ...body } })
         : await call<Segment | undefined>("/segments", { method: "POST", body });
       done.current = true;
-      if (!segment) localStorage.removeItem(DRAFT);
+      if (!opened) localStorage.removeItem(DRAFT);
       await client.invalidateQueries();
       notifications.show({ message: `“${body.name}” is saved. It fills from history and then stays live.` });
       const id = saved?.id ?? segment?.id;
@@ -124,11 +119,11 @@ function Editor({ segment, vocabulary, where: given, tree }: Given) {
     : draft.gaps > 0
       ? "The condition is counted when its parts are complete."
       : findings.length > 0 ? "The condition has to be put right before it can be counted." : "Counting follows when you pause.";
-  const cannot = !name.trim() ? "It needs a name" : !good ? "It needs a condition that is understood" : !changed ? "Nothing has changed" : undefined;
+  const cannot = !name.trim() ? "It needs a name" : !good ? "It needs a condition that is understood" : segment && !changed ? "Nothing has changed" : undefined;
   return (
     <>
       <Head title={segment ? `Edit ${segment.name}` : "New segment"} back={segment ? { to: `/segments/${segment.id}`, label: segment.name } : { to: "/segments", label: "Segments" }} line="Say who belongs. The right side shows what that means for real people.">
-        {!segment && (draft.asked || draft.gaps > 0) && <span className="muted small saved">Draft kept in this browser</span>}
+        {!opened && (draft.asked || draft.gaps > 0) && <span className="muted small saved">Draft kept in this browser</span>}
         <Button onClick={() => void save()} loading={saving} disabled={cannot !== undefined} title={cannot}>Save segment</Button>
       </Head>
       {refusal && refused.length === 0 && <Trouble error={refusal} title="The segment could not be saved" retry={() => void save()} />}
