@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State};
@@ -25,6 +26,9 @@ use utoipa_axum::routes;
 use crate::events::Reason;
 use crate::extract::Raw;
 use crate::{App, Problem, auth};
+
+/// How long a body may take to arrive: it holds room that others want.
+const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A transparent picture of one pixel.
 pub(crate) const PIXEL: &[u8] =
@@ -73,10 +77,17 @@ struct Inflight(Arc<AtomicUsize>, usize);
 
 impl Inflight {
     fn take(app: &App, bytes: usize) -> Result<Inflight, Problem> {
-        let before = app.inflight.fetch_add(bytes, Ordering::AcqRel);
-        let taken = Inflight(app.inflight.clone(), bytes);
+        let mut taken = Inflight(app.inflight.clone(), 0);
+        taken.grow(app, bytes)?;
+        Ok(taken)
+    }
+
+    /// Takes room for more of the same body.
+    fn grow(&mut self, app: &App, bytes: usize) -> Result<(), Problem> {
+        let before = self.0.fetch_add(bytes, Ordering::AcqRel);
+        self.1 += bytes;
         let most = app.platform.options.limits.ingest_inflight_bytes_max;
-        if before + bytes > most { Err(Problem::busy()) } else { Ok(taken) }
+        if before + bytes > most { Err(Problem::busy()) } else { Ok(()) }
     }
 }
 
@@ -134,9 +145,13 @@ async fn collect(
         return Err(too_large());
     }
     // Room is taken before the body is read: what waits is bounded, too.
-    let _inflight = Inflight::take(&app, length.unwrap_or(limit) + 1_024)?;
-    let Raw(body) = Raw::from_request(request, &app).await?;
-    let body = inflate(&headers, body, limit)?;
+    let mut inflight = Inflight::take(&app, length.unwrap_or(limit) + 1_024)?;
+    let read = tokio::time::timeout(BODY_TIME_MAX, Raw::from_request(request, &app));
+    let Raw(packed) = read.await.map_err(|_| Problem::slow())??;
+    let many = packed.len();
+    let body = inflate(&headers, packed, limit)?;
+    // A small body may have become a large one.
+    inflight.grow(&app, body.len().saturating_sub(many))?;
     let key = auth::bearer(&headers).filter(|key| !key.is_empty()).or_else(|| write_key_in(&body));
     let (workspace, trust) = sender(&app, key).await?;
     let mut batch = app.platform.intake(workspace, &body, route, trust);

@@ -11,6 +11,7 @@ mod extract;
 mod idempotency;
 mod journeys;
 mod keys;
+mod listen;
 mod messages;
 pub mod openapi;
 mod overview;
@@ -111,15 +112,17 @@ pub fn router(platform: Arc<Platform>) -> Router {
         .with_state(app)
 }
 
-/// Serves until `shutdown` is done; requests in work are finished.
+/// Serves until `shutdown` is done, at most `connections_max` connections at once; requests in work are finished.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     listener: tokio::net::TcpListener,
+    connections_max: usize,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let listener = listen::Listener::new(listener, connections_max);
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
