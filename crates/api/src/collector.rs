@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flow::Outcome;
+use futures::StreamExt;
 use model::{Call, Trust, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -142,10 +143,17 @@ async fn collect(
     let headers = request.headers().clone();
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > limit) {
+        pass_by(request, limit).await;
         return Err(too_large());
     }
     // Room is taken before the body is read: what waits is bounded, too.
-    let mut inflight = Inflight::take(&app, length.unwrap_or(limit) + 1_024)?;
+    let mut inflight = match Inflight::take(&app, length.unwrap_or(limit) + 1_024) {
+        Ok(taken) => taken,
+        Err(busy) => {
+            pass_by(request, limit).await;
+            return Err(busy);
+        }
+    };
     let read = tokio::time::timeout(BODY_TIME_MAX, Raw::from_request(request, &app));
     let Raw(packed) = read.await.map_err(|_| Problem::slow())??;
     let many = packed.len();
@@ -159,6 +167,22 @@ async fn collect(
     let outcomes = app.platform.ingest(batch, workspace, "collector").await?;
     let strict = headers.get("x-strict-mode").is_some_and(|value| value.as_bytes() == b"1");
     Ok(answer(&outcomes, strict))
+}
+
+/// Lets a refused body pass by, unread: a client that is still writing when the connection ends never sees the answer.
+async fn pass_by(request: Request, bytes_max: usize) {
+    let mut parts = request.into_body().into_data_stream();
+    let passed = async {
+        let mut bytes = 0;
+        while let Some(Ok(part)) = parts.next().await {
+            bytes += part.len();
+            if bytes > bytes_max {
+                break;
+            }
+        }
+    };
+    // Whoever is slower than that is cut off.
+    let _ = tokio::time::timeout(BODY_TIME_MAX, passed).await;
 }
 
 fn answer(outcomes: &[flow::ItemOutcome], strict: bool) -> Response {
@@ -234,7 +258,10 @@ async fn sender(app: &App, key: Option<String>) -> Result<(WorkspaceId, Trust), 
         .ok_or_else(|| Problem::unauthorised("Give the write key, by Basic authorization or as writeKey."))?;
     match app.platform.store.key(&auth::hash(&key)).await? {
         Some((workspace, kind)) if kind == "browser" => Ok((workspace, Trust::Browser)),
-        Some((workspace, _)) => Ok((workspace, Trust::Server)),
+        Some((workspace, kind)) if kind == "server" => Ok((workspace, Trust::Server)),
+        Some(_) => Err(Problem::forbidden(
+            "This is an API key: it reads and administers. Give a write key to send events.",
+        )),
         None => Err(Problem::unauthorised("The write key is not known.")),
     }
 }

@@ -67,6 +67,7 @@ impl Platform {
             registries: RwLock::new(HashMap::new()),
             fills: crate::fill::Fills::default(),
             recommender: crate::recommend::Recommender::default(),
+            set_back: crate::step::set_back::SetBack::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,
         };
@@ -106,6 +107,7 @@ impl Platform {
                 self.store.merges(workspace).await?.into_iter().map(|m| (m.source.0, m.target.0)).collect();
             self.lake.add_aliases(pairs.into_iter());
         }
+        self.remember_clock().await?;
         let position = self.store.position("step").await?;
         self.stepped.store(position.0, std::sync::atomic::Ordering::Release);
         for workspace in self.workspaces_in_force() {

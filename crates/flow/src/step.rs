@@ -1,6 +1,8 @@
 //! The step: takes a batch of events, or profiles whose time has come, through profile → segment → journey and
 //! commits everything that follows, with the consumed position, in one transaction.
 
+pub(crate) mod set_back;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ pub struct Step<'a> {
     interactions: HashMap<WorkspaceId, u64>,
     fills: HashMap<WorkspaceId, Option<Arc<Fill>>>,
     filled: HashSet<Key>,
+    /// The clock was set back: memberships that change by it were told before.
+    undoes: bool,
     commit: store::StepCommit,
 }
 
@@ -66,6 +70,7 @@ impl<'a> Step<'a> {
             interactions: HashMap::new(),
             fills: HashMap::new(),
             filled: HashSet::new(),
+            undoes: false,
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -383,8 +388,11 @@ impl<'a> Step<'a> {
         });
         let mut begun = Vec::new();
         // A new or edited definition moves people in and out of segments; it does not write to them.
-        let by_definition = event.trust == model::Trust::Internal
-            && properties["cause"] == json!(segment::Cause::Definition.to_string());
+        let tells_nothing_new = |cause: &Value| {
+            *cause == json!(segment::Cause::Definition.to_string()) || *cause == json!(set_back::CAUSE)
+        };
+        let by_definition =
+            event.trust == model::Trust::Internal && tells_nothing_new(&properties["cause"]);
         for journey in registry.journeys.values().filter(|journey| journey.live && !by_definition) {
             if hot.entries.len() >= ENTRIES_MAX {
                 break;
@@ -463,7 +471,12 @@ impl<'a> Step<'a> {
         let fill = self.fills.get(&key.0).and_then(Option::as_ref).filter(|_| self.filled.contains(&key));
         for change in changes {
             let edited = fill.as_ref().is_some_and(|fill| fill.explains(&change));
-            let cause = if edited { segment::Cause::Definition } else { change.cause }.to_string();
+            let repeats = self.platform.set_back.repeats(key, &change.segment, self.undoes);
+            let cause = match (edited, repeats) {
+                (true, _) => segment::Cause::Definition.to_string(),
+                (false, true) => set_back::CAUSE.to_owned(),
+                (false, false) => change.cause.to_string(),
+            };
             self.emitted.push(emit::segment_change(
                 key.0,
                 key.1,

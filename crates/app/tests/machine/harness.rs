@@ -26,7 +26,7 @@ pub fn pause() {
 }
 
 /// Waits until something is so.
-pub fn until(what: &str, so: impl Fn() -> bool) {
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     for _ in 0..BEATS_MAX {
         if so() {
             return;

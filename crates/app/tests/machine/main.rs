@@ -9,4 +9,7 @@
 mod common;
 
 mod clock;
+mod descriptors;
 mod harness;
+mod overload;
+mod stopped;
