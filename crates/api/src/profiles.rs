@@ -255,7 +255,7 @@ async fn assemble(platform: &Platform, workspace: WorkspaceId, id: ProfileId) ->
         Some(email) => platform.suppression(workspace, email).await?.map(Suppression::of),
         None => None,
     };
-    let entries = store.entries_before(workspace, None, Some(found.id), None, 50).await?;
+    let entries = store.entries_before(workspace, None, Some(found.id), None, None, 50).await?;
     let merges = store.merges(workspace).await?.into_iter().filter(|merge| merge.target == found.id);
     let decision = |decision: &flow::Decision| Decision {
         at: decision.at.into(),

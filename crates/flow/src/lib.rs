@@ -14,6 +14,7 @@ mod hot;
 mod ingest;
 pub mod live;
 mod open;
+mod pause;
 mod platform;
 mod query;
 mod recipient;

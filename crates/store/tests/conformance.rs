@@ -633,7 +633,7 @@ fn what_people_write_keeps_its_versions() {
         assert!(!store.delete_key(OTHER, &id).await.unwrap());
         assert!(store.delete_key(W, &id).await.unwrap());
         assert_eq!(store.key("hash").await.unwrap(), None);
-        store.put_session("s", W, at(1), at(10)).await.unwrap();
+        store.put_session("s", W, None, at(1), at(10)).await.unwrap();
         assert_eq!(store.session("s", at(9)).await.unwrap(), Some(W));
         assert_eq!(store.session("s", at(10)).await.unwrap(), None);
         store.delete_session("s").await.unwrap();
@@ -780,11 +780,11 @@ fn pages_of_the_api_are_answered_alike() {
         store.commit_step(&step).await.unwrap();
 
         let ids = |rows: Vec<EntryRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
-        let first = store.entries_before(W, Some("j"), None, None, 2).await.unwrap();
+        let first = store.entries_before(W, Some("j"), None, None, None, 2).await.unwrap();
         let after = first.last().map(|row| (row.entered_at, row.id.clone()));
         assert_eq!(ids(first), ["e3", "e2"]);
-        assert_eq!(ids(store.entries_before(W, Some("j"), None, after.as_ref(), 2).await.unwrap()), ["e1"]);
-        assert!(store.entries_before(OTHER, None, None, None, 9).await.unwrap().is_empty());
+        assert_eq!(ids(store.entries_before(W, Some("j"), None, after.as_ref(), None, 2).await.unwrap()), ["e1"]);
+        assert!(store.entries_before(OTHER, None, None, None, None, 9).await.unwrap().is_empty());
         assert_eq!(store.completed_counts(W).await.unwrap(), [("j".to_owned(), 1)]);
 
         let mut changes = store.membership_changes(W, at(20), 100).await.unwrap();
