@@ -262,8 +262,11 @@ async fn entries(
     }
     let after = paging.cursor.as_deref().and_then(|text| text.split_once(':'));
     let after = after.and_then(|(at, id)| Some((Timestamp::from_micros(at.parse().ok()?), id.to_owned())));
-    let mut rows =
-        app.platform.store.entries_before(ws.0, Some(&id), None, after.as_ref(), which.node.as_deref(), paging.ask()).await?;
+    let mut rows = app
+        .platform
+        .store
+        .entries_before(ws.0, Some(&id), None, after.as_ref(), which.node.as_deref(), paging.ask())
+        .await?;
     let next_cursor = paging.cut(&mut rows, |row| format!("{}:{}", row.entered_at.micros(), row.id));
     let ids: Vec<_> = rows.iter().map(|row| row.profile).collect();
     let people = profiles::rows_of(&app.platform, ws.0, &ids).await?;

@@ -130,7 +130,9 @@ fn options(settings: &Settings, demo: bool) -> Options {
 fn limits(settings: &Settings) -> Limits {
     let usual = Limits::default();
     Limits {
-        ingest_inflight_bytes_max: settings.ingest_inflight_bytes_max.unwrap_or(usual.ingest_inflight_bytes_max),
+        ingest_inflight_bytes_max: settings
+            .ingest_inflight_bytes_max
+            .unwrap_or(usual.ingest_inflight_bytes_max),
         connections_max: settings.connections_max.unwrap_or(usual.connections_max),
         ..usual
     }

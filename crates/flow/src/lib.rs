@@ -2,6 +2,7 @@
 //!
 //! The only crate that composes the engines. HTTP, the demo and imports stand on [`Platform`].
 
+mod actor;
 mod balance;
 mod catalogue;
 mod codec;
@@ -41,5 +42,5 @@ pub use recipient::{Hint, Recipient};
 pub use segments::{Check, DefinitionKind, Draft, Preview};
 pub use send::{RenderRequest, SendRequest};
 pub use suppression::REASONS as SUPPRESSION_REASONS;
-pub use transport::{SmtpDraft, SmtpSettings, TransportSettings};
+pub use transport::{Probed, SmtpDraft, SmtpSettings, TransportSettings};
 pub use worker::{Work, Workers};

@@ -1,13 +1,13 @@
 //! Why a journey stands still: paused by a person, or because a receiver refused its mail for a fault of the sender.
 //! What it had planned is held meanwhile, and goes out after the resume.
 
-use model::time::HOUR;
 use model::WorkspaceId;
+use model::time::HOUR;
 use store::MessageRow;
 
+use crate::Error;
 use crate::platform::Platform;
 use crate::segments::DefinitionKind;
-use crate::Error;
 
 /// The reason of a message that is held.
 pub(crate) const HELD: &str = "journey_paused";
@@ -42,7 +42,11 @@ impl Platform {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn paused_because(&self, workspace: WorkspaceId, journey: &str) -> Result<Option<String>, Error> {
+    pub async fn paused_because(
+        &self,
+        workspace: WorkspaceId,
+        journey: &str,
+    ) -> Result<Option<String>, Error> {
         Ok(self.store.meta(&name(workspace, journey)).await?.filter(|reason| !reason.is_empty()))
     }
 

@@ -391,8 +391,7 @@ impl<'a> Step<'a> {
         let tells_nothing_new = |cause: &Value| {
             *cause == json!(segment::Cause::Definition.to_string()) || *cause == json!(set_back::CAUSE)
         };
-        let by_definition =
-            event.trust == model::Trust::Internal && tells_nothing_new(&properties["cause"]);
+        let by_definition = event.trust == model::Trust::Internal && tells_nothing_new(&properties["cause"]);
         for journey in registry.journeys.values().filter(|journey| journey.live && !by_definition) {
             if hot.entries.len() >= ENTRIES_MAX {
                 break;

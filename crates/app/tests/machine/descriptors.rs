@@ -68,5 +68,9 @@ fn a_process_without_descriptors_lives_keeps_what_it_acknowledged_and_goes_on_wh
     assert_eq!(sent.len(), stored.len(), "one mail for everybody");
     assert!(sent.values().all(|many| *many == 1), "somebody got a mail twice");
     assert!(machine.lives());
-    println!("{} people acknowledged, {} of them while descriptors were short", stored.len(), ledger.of("during").len());
+    println!(
+        "{} people acknowledged, {} of them while descriptors were short",
+        stored.len(),
+        ledger.of("during").len()
+    );
 }

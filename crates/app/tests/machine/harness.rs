@@ -39,7 +39,8 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
 /// Where Debian's package libfaketime puts its library for programs with threads.
 fn faketime() -> PathBuf {
     let places = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|place| place.path());
-    let mut found = places.map(|place| place.join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
+    let mut found =
+        places.map(|place| place.join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
     found.next().unwrap_or_else(|| panic!("libfaketime is not installed: apt-get install libfaketime"))
 }
 
@@ -243,7 +244,11 @@ pub fn calls(person: &str) -> Vec<Value> {
 }
 
 /// Posts calls over a connection of its own; the status and Retry-After.
-pub fn post_calls(agent: &ureq::Agent, url: &str, calls: &[Value]) -> Result<(u16, Option<String>), ureq::Error> {
+pub fn post_calls(
+    agent: &ureq::Agent,
+    url: &str,
+    calls: &[Value],
+) -> Result<(u16, Option<String>), ureq::Error> {
     let mut answer =
         agent.post(format!("{url}/v1/batch")).send_json(json!({"writeKey": WRITE_KEY, "batch": calls}))?;
     let retry = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -273,7 +278,8 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let senders = (0..senders)
             .map(|sender| {
-                let (url, phase, stop, ledger) = (url.to_owned(), phase.clone(), stop.clone(), ledger.clone());
+                let (url, phase, stop, ledger) =
+                    (url.to_owned(), phase.clone(), stop.clone(), ledger.clone());
                 std::thread::spawn(move || send(&url, sender, &phase, &stop, &ledger))
             })
             .collect();

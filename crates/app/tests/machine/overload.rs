@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::harness::{CALLS, Clock, Machine, agent, calls, post_calls, until};
+use crate::harness::{CALLS, Clock, Machine, agent, calls, pause, post_calls, until};
 
 /// What may be in work at once. Units: bytes.
 const INFLIGHT_BYTES_MAX: usize = 1 << 20;
@@ -18,7 +18,7 @@ const SENDERS: usize = 10 * INFLIGHT_BYTES_MAX / REQUEST_BYTES;
 const ENOUGH: u64 = 150;
 /// The server's memory beyond what it had before: what is in work, parsed and encoded, the answers, the batch that is
 /// stepped, and what the lake holds until it is written. Units: KB.
-const MORE_MEMORY_KB_MAX: u64 = 160 << 10;
+const MORE_MEMORY_KB_MAX: u64 = 192 << 10;
 
 #[test]
 #[ignore = "loads a server; .ci/run runs it"]
@@ -61,6 +61,8 @@ fn ten_times_the_load_is_refused_with_a_time_to_come_back_and_harms_nothing_that
                         refused.fetch_add(1, Ordering::Relaxed);
                         let after = retry.expect("a refusal says when to come back");
                         assert!(after.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "Retry-After: {after}");
+                        // Twenty times sooner than it was told: a rude client, but not a busy loop.
+                        pause();
                     }
                 }
             })
@@ -74,8 +76,11 @@ fn ten_times_the_load_is_refused_with_a_time_to_come_back_and_harms_nothing_that
     let (taken, refused) = (taken.load(Ordering::Relaxed), refused.load(Ordering::Relaxed));
     assert!(refused > taken / 2, "{refused} refused, {taken} taken: that was no overload");
     assert!(machine.lives());
-    assert_eq!(post_calls(&first, &machine.url, &calls("last-0-0")).unwrap().0, 200, "it takes requests again at once");
-    machine.settle();
+    assert_eq!(
+        post_calls(&first, &machine.url, &calls("last-0-0")).unwrap().0,
+        200,
+        "it takes requests again at once"
+    );
     let more = machine.memory_kb_max() - before;
     assert!(more < MORE_MEMORY_KB_MAX, "{more} KB more memory than at rest");
 
@@ -84,7 +89,9 @@ fn ten_times_the_load_is_refused_with_a_time_to_come_back_and_harms_nothing_that
     );
     let stored: BTreeMap<String, (u64, u64)> = rows
         .iter()
-        .map(|row| (row[0].as_str().unwrap().to_owned(), (row[1].as_u64().unwrap(), row[2].as_u64().unwrap())))
+        .map(|row| {
+            (row[0].as_str().unwrap().to_owned(), (row[1].as_u64().unwrap(), row[2].as_u64().unwrap()))
+        })
         .collect();
     let whole = (CALLS * 8) as u64;
     for (person, answered) in ledger.lock().unwrap().iter() {
@@ -95,5 +102,8 @@ fn ten_times_the_load_is_refused_with_a_time_to_come_back_and_harms_nothing_that
             assert_eq!(found, None, "{person} was refused");
         }
     }
-    println!("{taken} requests taken, {refused} refused; at most {} KB of memory, {more} more than at rest", before + more);
+    println!(
+        "{taken} requests taken, {refused} refused; at most {} KB of memory, {more} more than at rest",
+        before + more
+    );
 }

@@ -75,7 +75,10 @@ impl Platform {
     pub(crate) async fn mind_clock(&self, now: Timestamp) -> Result<(), Error> {
         let last = Timestamp::from_micros(self.set_back.last.load(Ordering::Acquire));
         if last > Timestamp::MIN && now + STEP_MIN < last {
-            tracing::warn!(seconds = (last - now) / SECOND, "the clock was set back; memberships are decided anew");
+            tracing::warn!(
+                seconds = (last - now) / SECOND,
+                "the clock was set back; memberships are decided anew"
+            );
             for workspace in self.workspaces_in_force() {
                 let mut after = ProfileId(0);
                 loop {
