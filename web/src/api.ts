@@ -95,7 +95,7 @@ export function useListing<T>(path: string, filters: Record<string, string | num
 
 export type {
   Answer, Check, Entry, EventRow, Explained, Explanation, JourneyRow, MessageRow, NewKey, Overview, Preview, ProfileRow, Profile, Reason,
-  Schema, Segment, SegmentRow, Session, Settings, TimelineRow, Vocabulary,
+  Schema, Segment, SegmentRow, Session, Settings, TimelineRow, TransportResult, Vocabulary,
 } from "./api.gen";
 
 /** A journey; its document is free JSON to the API, and has this form once it was saved. */
@@ -117,6 +117,11 @@ export type Key = gen.Key & { key?: string };
 
 /** The records that let receivers check our signatures. */
 export type DkimRecords = gen.Dkim;
+
+/** Tries a relay before mail depends on it; nothing is sent. */
+export function testTransport(trial: gen.TransportTrial): Promise<gen.TransportResult> {
+  return call("/settings/transport/test", { method: "POST", body: trial });
+}
 
 /** Changes how mail leaves; the server says before it changes anything why it cannot. */
 export function saveTransport(transport: gen.TransportDraft): Promise<gen.Settings> {

@@ -9,6 +9,7 @@ mod consents;
 mod events;
 mod extract;
 mod idempotency;
+mod identity;
 mod journeys;
 mod keys;
 mod listen;
@@ -76,6 +77,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(overview::routes())
         .merge(events::routes())
         .merge(profiles::routes())
+        .merge(identity::routes())
         .merge(segments::routes())
         .merge(templates::routes())
         .merge(journeys::routes())

@@ -247,7 +247,11 @@ async fn one(State(app): State<App>, ws: Ws, At(id): At<i64>) -> Result<Json<Pro
     Ok(Json(assemble(&app.platform, ws.0, ProfileId(id)).await?))
 }
 
-async fn assemble(platform: &Platform, workspace: WorkspaceId, id: ProfileId) -> Result<Profile, Problem> {
+pub(crate) async fn assemble(
+    platform: &Platform,
+    workspace: WorkspaceId,
+    id: ProfileId,
+) -> Result<Profile, Problem> {
     let (found, hot) = platform.hot(workspace, id).await?;
     let store = &platform.store;
     let registry = platform.registry(workspace);

@@ -1,6 +1,7 @@
 //! The step: takes a batch of events, or profiles whose time has come, through profile → segment → journey and
 //! commits everything that follows, with the consumed position, in one transaction.
 
+mod by_hand;
 pub(crate) mod set_back;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -185,6 +186,7 @@ impl<'a> Step<'a> {
                 keys.insert((event.workspace, previous.kind, previous.value));
             }
             ids.extend(emit::subject(event));
+            ids.extend(by_hand::other(event));
         }
         let keys: Vec<_> = keys.into_iter().collect();
         self.index = self.platform.store.lookup_identifiers(&keys).await?;
@@ -239,6 +241,7 @@ impl<'a> Step<'a> {
             }
             None => self.resolve(event, identifiers),
         };
+        self.merge_by_hand(key, event);
         let registry = self.registry(event.workspace);
         let Some(working) = self.profiles.get_mut(&key) else { return };
         let folded = working.hot.profile.fold(event);

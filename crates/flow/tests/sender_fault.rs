@@ -26,14 +26,12 @@ async fn a_senders_fault_pauses_the_journey_with_the_reason_and_loses_no_other_m
             shop.identify(user, json!({})).await;
             shop.track(user, "Go", json!({})).await;
             shop.work().await;
-            shop.pass_and_work(60).await;
         }
-        let mails = shop.mails().await;
-        assert_eq!(
-            mails,
-            [("t1".to_owned(), "rejected".to_owned())],
-            "ben waits in the paused journey: {code}"
-        );
+        shop.pass_and_work(60).await;
+        let mut mails = shop.mails().await;
+        mails.sort();
+        let wanted = ["planned", "rejected"].map(|state| ("t1".to_owned(), state.to_owned()));
+        assert_eq!(mails, wanted, "ben's mail is held: {code}");
         let because = shop.platform.paused_because(W, "j").await.expect("answered").expect("a reason");
         assert!(because.contains(&answer), "{because}");
         assert!(!shop.platform.registry(W).journeys["j"].live);
@@ -42,7 +40,7 @@ async fn a_senders_fault_pauses_the_journey_with_the_reason_and_loses_no_other_m
 
         shop.set_journey("j", "live").await;
         shop.work().await;
-        assert_eq!(shop.mails().await[1..], [accepted("t1")], "ben's mail goes out after the resume");
+        assert!(shop.mails().await.contains(&accepted("t1")), "ben's mail goes out after the resume");
         assert_eq!(shop.platform.paused_because(W, "j").await.expect("answered"), None);
         shop.set_journey("j", "paused").await;
         assert_eq!(shop.platform.paused_because(W, "j").await.expect("answered"), None, "a person paused it");
