@@ -96,7 +96,7 @@ export function useListing<T>(path: string, filters: Record<string, string | num
 export type {
   Answer, Check, Completions, Coverage, Dependent, Entry, EventRow, EventVocabulary, Explained, Explanation, Funnel, Growth, Hinted, JourneyRow,
   KnownName, KnownValue, MessageRow, NewKey, Overlap, Overview, Past, Preview, ProfileRow, Profile, Reason, Region, Schema, Segment, SegmentRow,
-  Session, Settings, TimelineRow, Vocabulary,
+  Session, Settings, TimelineRow, TransportResult, Vocabulary,
 } from "./api.gen";
 
 /** A journey; its document is free JSON to the API, and has this form once it was saved. */
@@ -118,6 +118,11 @@ export type Key = gen.Key & { key?: string };
 
 /** The records that let receivers check our signatures. */
 export type DkimRecords = gen.Dkim;
+
+/** Tries a relay before mail depends on it; nothing is sent. */
+export function testTransport(trial: gen.TransportTrial): Promise<gen.TransportResult> {
+  return call("/settings/transport/test", { method: "POST", body: trial });
+}
 
 /** Changes how mail leaves; the server says before it changes anything why it cannot. */
 export function saveTransport(transport: gen.TransportDraft): Promise<gen.Settings> {

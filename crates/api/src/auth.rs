@@ -129,11 +129,11 @@ pub(crate) async fn sign_in(
     let store = &app.platform.store;
     let given = hash(&sign_in.token);
     let setup = store.meta("setup_token").await?;
-    let workspace = if setup.is_some_and(|setup| same(&setup, &given)) {
-        WorkspaceId(1)
+    let (workspace, key) = if setup.is_some_and(|setup| same(&setup, &given)) {
+        (WorkspaceId(1), None)
     } else {
         match store.key(&given).await? {
-            Some((workspace, kind)) if kind == "api" => workspace,
+            Some((workspace, kind)) if kind == "api" => (workspace, Some(given.as_str())),
             _ => {
                 return Err(Problem::unauthorised(
                     "The token is not known. The server prints it at its start.",
@@ -143,7 +143,7 @@ pub(crate) async fn sign_in(
     };
     let secret = model::clock::random_hex::<32>();
     let now = app.platform.clock.now();
-    store.put_session(&hash(&secret), workspace, now, now + SESSION_MAX).await?;
+    store.put_session(&hash(&secret), workspace, key, now, now + SESSION_MAX).await?;
     let secure = if app.platform.options.base_url.starts_with("https") { "; Secure" } else { "" };
     let cookie = format!(
         "{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",

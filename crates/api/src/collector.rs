@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State};
@@ -13,6 +14,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flow::Outcome;
+use futures::StreamExt;
 use model::{Call, Trust, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -25,6 +27,9 @@ use utoipa_axum::routes;
 use crate::events::Reason;
 use crate::extract::Raw;
 use crate::{App, Problem, auth};
+
+/// How long a body may take to arrive: it holds room that others want.
+const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A transparent picture of one pixel.
 pub(crate) const PIXEL: &[u8] =
@@ -73,10 +78,17 @@ struct Inflight(Arc<AtomicUsize>, usize);
 
 impl Inflight {
     fn take(app: &App, bytes: usize) -> Result<Inflight, Problem> {
-        let before = app.inflight.fetch_add(bytes, Ordering::AcqRel);
-        let taken = Inflight(app.inflight.clone(), bytes);
+        let mut taken = Inflight(app.inflight.clone(), 0);
+        taken.grow(app, bytes)?;
+        Ok(taken)
+    }
+
+    /// Takes room for more of the same body.
+    fn grow(&mut self, app: &App, bytes: usize) -> Result<(), Problem> {
+        let before = self.0.fetch_add(bytes, Ordering::AcqRel);
+        self.1 += bytes;
         let most = app.platform.options.limits.ingest_inflight_bytes_max;
-        if before + bytes > most { Err(Problem::busy()) } else { Ok(taken) }
+        if before + bytes > most { Err(Problem::busy()) } else { Ok(()) }
     }
 }
 
@@ -131,12 +143,23 @@ async fn collect(
     let headers = request.headers().clone();
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > limit) {
+        pass_by(request, limit).await;
         return Err(too_large());
     }
     // Room is taken before the body is read: what waits is bounded, too.
-    let _inflight = Inflight::take(&app, length.unwrap_or(limit) + 1_024)?;
-    let Raw(body) = Raw::from_request(request, &app).await?;
-    let body = inflate(&headers, body, limit)?;
+    let mut inflight = match Inflight::take(&app, length.unwrap_or(limit) + 1_024) {
+        Ok(taken) => taken,
+        Err(busy) => {
+            pass_by(request, limit).await;
+            return Err(busy);
+        }
+    };
+    let read = tokio::time::timeout(BODY_TIME_MAX, Raw::from_request(request, &app));
+    let Raw(packed) = read.await.map_err(|_| Problem::slow())??;
+    let many = packed.len();
+    let body = inflate(&headers, packed, limit)?;
+    // A small body may have become a large one.
+    inflight.grow(&app, body.len().saturating_sub(many))?;
     let key = auth::bearer(&headers).filter(|key| !key.is_empty()).or_else(|| write_key_in(&body));
     let (workspace, trust) = sender(&app, key).await?;
     let mut batch = app.platform.intake(workspace, &body, route, trust);
@@ -144,6 +167,22 @@ async fn collect(
     let outcomes = app.platform.ingest(batch, workspace, "collector").await?;
     let strict = headers.get("x-strict-mode").is_some_and(|value| value.as_bytes() == b"1");
     Ok(answer(&outcomes, strict))
+}
+
+/// Lets a refused body pass by, unread: a client that is still writing when the connection ends never sees the answer.
+async fn pass_by(request: Request, bytes_max: usize) {
+    let mut parts = request.into_body().into_data_stream();
+    let passed = async {
+        let mut bytes = 0;
+        while let Some(Ok(part)) = parts.next().await {
+            bytes += part.len();
+            if bytes > bytes_max {
+                break;
+            }
+        }
+    };
+    // Whoever is slower than that is cut off.
+    let _ = tokio::time::timeout(BODY_TIME_MAX, passed).await;
 }
 
 fn answer(outcomes: &[flow::ItemOutcome], strict: bool) -> Response {
@@ -219,7 +258,10 @@ async fn sender(app: &App, key: Option<String>) -> Result<(WorkspaceId, Trust), 
         .ok_or_else(|| Problem::unauthorised("Give the write key, by Basic authorization or as writeKey."))?;
     match app.platform.store.key(&auth::hash(&key)).await? {
         Some((workspace, kind)) if kind == "browser" => Ok((workspace, Trust::Browser)),
-        Some((workspace, _)) => Ok((workspace, Trust::Server)),
+        Some((workspace, kind)) if kind == "server" => Ok((workspace, Trust::Server)),
+        Some(_) => Err(Problem::forbidden(
+            "This is an API key: it reads and administers. Give a write key to send events.",
+        )),
         None => Err(Problem::unauthorised("The write key is not known.")),
     }
 }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use flow::{DefinitionKind, Draft, Platform};
 use model::{Timestamp, Value, WorkspaceId};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -58,6 +58,8 @@ pub struct Journey {
     /// The row.
     #[serde(flatten)]
     pub row: JourneyRow,
+    /// Why the server paused it; nothing when a person did.
+    pub paused_because: Option<String>,
     /// The document: trigger, nodes, exits.
     pub definition: Value,
     /// Its version.
@@ -168,8 +170,10 @@ async fn assemble(platform: &Platform, workspace: WorkspaceId, id: &str) -> Resu
     let found = platform.definition(workspace, DefinitionKind::Journey, id).await?.ok_or_else(missing)?;
     let row = rows(platform, workspace).await?.into_iter().find(|row| row.id == id).ok_or_else(missing)?;
     let nodes = platform.store.node_counts(workspace, id).await?;
+    let paused = row.status == "paused";
     Ok(Journey {
         row,
+        paused_because: platform.paused_because(workspace, id).await?.filter(|_| paused),
         definition: serde_json::from_str(&found.body).unwrap_or_default(),
         version: found.version,
         counts: nodes
@@ -236,12 +240,21 @@ async fn resume(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<Js
     set_status(&app, ws, &id, "live").await
 }
 
+/// Which entries.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Those that are at this node now.
+    node: Option<String>,
+}
+
 /// The entries of a journey, newest first.
-#[utoipa::path(get, path = "/api/journeys/{id}/entries", tag = "journeys", params(("id" = String, Path), Paging), responses((status = 200, body = Listing<Entry>)))]
+#[utoipa::path(get, path = "/api/journeys/{id}/entries", tag = "journeys", params(("id" = String, Path), Which, Paging), responses((status = 200, body = Listing<Entry>)))]
 async fn entries(
     State(app): State<App>,
     ws: Ws,
     At(id): At<String>,
+    Ask(which): Ask<Which>,
     Ask(paging): Ask<Paging>,
 ) -> Result<Json<Listing<Entry>>, Problem> {
     if app.platform.definition(ws.0, DefinitionKind::Journey, &id).await?.is_none() {
@@ -249,8 +262,11 @@ async fn entries(
     }
     let after = paging.cursor.as_deref().and_then(|text| text.split_once(':'));
     let after = after.and_then(|(at, id)| Some((Timestamp::from_micros(at.parse().ok()?), id.to_owned())));
-    let mut rows =
-        app.platform.store.entries_before(ws.0, Some(&id), None, after.as_ref(), paging.ask()).await?;
+    let mut rows = app
+        .platform
+        .store
+        .entries_before(ws.0, Some(&id), None, after.as_ref(), which.node.as_deref(), paging.ask())
+        .await?;
     let next_cursor = paging.cut(&mut rows, |row| format!("{}:{}", row.entered_at.micros(), row.id));
     let ids: Vec<_> = rows.iter().map(|row| row.profile).collect();
     let people = profiles::rows_of(&app.platform, ws.0, &ids).await?;

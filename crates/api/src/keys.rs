@@ -122,7 +122,7 @@ async fn create(
     Ok(if replayed { idempotency::marked(answer) } else { answer })
 }
 
-/// Withdraws a key; it is refused from then on.
+/// Withdraws a key; it is refused from then on, and so are the console sessions that began with it.
 #[utoipa::path(delete, path = "/api/keys/{id}", tag = "keys", operation_id = "delete_key", params(("id" = String, Path)), responses((status = 204, description = "It is gone.")))]
 async fn remove(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<StatusCode, Problem> {
     let gone = app.platform.store.delete_key(ws.0, &id).await?;

@@ -10,9 +10,11 @@ mod consents;
 mod events;
 mod extract;
 mod idempotency;
+mod identity;
 mod insight;
 mod journeys;
 mod keys;
+mod listen;
 mod messages;
 pub mod openapi;
 mod overview;
@@ -83,6 +85,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(conditions::routes())
         .merge(vocabulary::routes())
         .merge(insight::routes())
+        .merge(identity::routes())
         .merge(segments::routes())
         .merge(templates::routes())
         .merge(journeys::routes())
@@ -119,15 +122,17 @@ pub fn router(platform: Arc<Platform>) -> Router {
         .with_state(app)
 }
 
-/// Serves until `shutdown` is done; requests in work are finished.
+/// Serves until `shutdown` is done, at most `connections_max` connections at once; requests in work are finished.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     listener: tokio::net::TcpListener,
+    connections_max: usize,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let listener = listen::Listener::new(listener, connections_max);
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 

@@ -208,7 +208,7 @@ fn form_pairs(body: &[u8]) -> Vec<(String, String)> {
 async fn view(State(app): State<App>, Path(token): Path<String>) -> Response {
     match app.platform.view_in_browser(&token).await {
         Ok(html) => {
-            let policy = "default-src 'none'; img-src * data:; style-src 'unsafe-inline'; font-src *; frame-ancestors 'none'";
+            let policy = "default-src 'none'; img-src * data:; style-src 'unsafe-inline'; font-src *; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
             ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response()
         }
         Err(_) => lost(),

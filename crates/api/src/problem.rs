@@ -128,6 +128,12 @@ impl Problem {
         Problem::plain(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
+    /// 408: senders try again.
+    pub fn slow() -> Problem {
+        let detail = "The body did not arrive in time; send the same again.";
+        Problem::plain(StatusCode::REQUEST_TIMEOUT, "timeout", detail)
+    }
+
     /// 429.
     pub fn busy() -> Problem {
         let mut problem = Problem::plain(

@@ -255,7 +255,11 @@ async fn one(State(app): State<App>, ws: Ws, At(id): At<i64>) -> Result<Json<Pro
     Ok(Json(assemble(&app.platform, ws.0, ProfileId(id)).await?))
 }
 
-async fn assemble(platform: &Platform, workspace: WorkspaceId, id: ProfileId) -> Result<Profile, Problem> {
+pub(crate) async fn assemble(
+    platform: &Platform,
+    workspace: WorkspaceId,
+    id: ProfileId,
+) -> Result<Profile, Problem> {
     let (found, hot) = platform.hot(workspace, id).await?;
     let store = &platform.store;
     let registry = platform.registry(workspace);
@@ -263,7 +267,7 @@ async fn assemble(platform: &Platform, workspace: WorkspaceId, id: ProfileId) ->
         Some(email) => platform.suppression(workspace, email).await?.map(Suppression::of),
         None => None,
     };
-    let entries = store.entries_before(workspace, None, Some(found.id), None, 50).await?;
+    let entries = store.entries_before(workspace, None, Some(found.id), None, None, 50).await?;
     let merges = store.merges(workspace).await?.into_iter().filter(|merge| merge.target == found.id);
     let decision = |decision: &flow::Decision| Decision {
         at: decision.at.into(),
@@ -364,18 +368,20 @@ pub struct TimelineRow {
 }
 
 /// What a profile did and what happened to it, newest first.
-#[utoipa::path(get, path = "/api/profiles/{id}/timeline", tag = "profiles", params(("id" = i64, Path), Paging), responses((status = 200, body = Listing<TimelineRow>)))]
+#[utoipa::path(get, path = "/api/profiles/{id}/timeline", tag = "profiles", params(("id" = i64, Path), OfKind, Paging), responses((status = 200, body = Listing<TimelineRow>)))]
 async fn timeline(
     State(app): State<App>,
     ws: Ws,
     At(id): At<i64>,
+    Ask(of): Ask<OfKind>,
     Ask(paging): Ask<Paging>,
 ) -> Result<Json<Listing<TimelineRow>>, Problem> {
     let (found, _) = app.platform.hot(ws.0, ProfileId(id)).await?;
     let sql = format!(
-        "SELECT timestamp, name, properties, message_id FROM events WHERE profile_id = {} \
+        "SELECT timestamp, name, properties, message_id FROM events WHERE profile_id = {}{} \
          ORDER BY timestamp DESC, position DESC LIMIT {} OFFSET {}",
         found.id,
+        of.kind.map_or("", Kind::condition),
         paging.ask(),
         paging.offset()
     );
@@ -384,20 +390,68 @@ async fn timeline(
     Ok(Json(Listing { items: rows.iter().map(|row| timeline_row(row)).collect(), next_cursor, total: None }))
 }
 
+/// What to show of a timeline.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OfKind {
+    /// Rows of this kind alone.
+    kind: Option<Kind>,
+}
+
+/// The kinds of a timeline's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// What the person did, and what is not of another kind.
+    Event,
+    /// Mails and what became of them.
+    Message,
+    /// Segments entered and left.
+    Segment,
+    /// Journeys entered and left.
+    Journey,
+}
+
+impl Kind {
+    fn of(name: &str) -> Kind {
+        match name {
+            _ if name.starts_with("Email ") => Kind::Message,
+            "Segment Entered" | "Segment Exited" => Kind::Segment,
+            "Journey Entered" | "Journey Exited" => Kind::Journey,
+            _ => Kind::Event,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Kind::Event => "event",
+            Kind::Message => "message",
+            Kind::Segment => "segment",
+            Kind::Journey => "journey",
+        }
+    }
+
+    /// The same as [`Kind::of`], for SQL.
+    const fn condition(self) -> &'static str {
+        match self {
+            Kind::Event => {
+                " AND name NOT LIKE 'Email %' AND name NOT IN ('Segment Entered', 'Segment Exited', 'Journey Entered', 'Journey Exited')"
+            }
+            Kind::Message => " AND name LIKE 'Email %'",
+            Kind::Segment => " AND name IN ('Segment Entered', 'Segment Exited')",
+            Kind::Journey => " AND name IN ('Journey Entered', 'Journey Exited')",
+        }
+    }
+}
+
 fn timeline_row(row: &[Value]) -> TimelineRow {
     let title = row[1].as_str().unwrap_or_default();
     let data: Map = row[2].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let kind = match title {
-        _ if title.starts_with("Email ") => "message",
-        "Segment Entered" | "Segment Exited" => "segment",
-        "Journey Entered" | "Journey Exited" => "journey",
-        _ => "event",
-    };
     let telling = ["segment", "journey", "name", "subject", "link_url", "order_id", "reason"];
     let detail = telling.iter().find_map(|field| data.get(*field)?.as_str()).unwrap_or_default().to_owned();
     TimelineRow {
         at: row[0].as_str().unwrap_or_default().to_owned(),
-        kind: kind.to_owned(),
+        kind: Kind::of(title).name().to_owned(),
         title: title.to_owned(),
         detail,
         data,

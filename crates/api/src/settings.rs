@@ -19,6 +19,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(settings))
         .routes(routes!(put_workspace))
         .routes(routes!(put_transport))
+        .routes(routes!(test_transport))
         .routes(routes!(dkim))
 }
 
@@ -142,6 +143,18 @@ pub struct TransportDraft {
     pub password: Option<String>,
 }
 
+impl TransportDraft {
+    fn smtp(self) -> Option<flow::SmtpDraft> {
+        (self.kind == TransportKind::Smtp).then(|| flow::SmtpDraft {
+            host: self.host,
+            port: self.port.unwrap_or(587),
+            tls: self.tls.unwrap_or_else(|| "starttls".to_owned()),
+            username: self.username.filter(|name| !name.is_empty()),
+            password: self.password.filter(|password| !password.is_empty()),
+        })
+    }
+}
+
 /// The kinds of transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -159,18 +172,42 @@ async fn put_transport(
     ws: Ws,
     Body(draft): Body<TransportDraft>,
 ) -> Result<Json<Settings>, Problem> {
-    let smtp = (draft.kind == TransportKind::Smtp).then(|| flow::SmtpDraft {
-        host: draft.host,
-        port: draft.port.unwrap_or(587),
-        tls: draft.tls.unwrap_or_else(|| "starttls".to_owned()),
-        username: draft.username.filter(|name| !name.is_empty()),
-        password: draft.password.filter(|password| !password.is_empty()),
-    });
-    app.platform.set_transport(smtp).await?;
+    app.platform.set_transport(draft.smtp()).await?;
     Ok(Json(assemble(&app.platform, ws.0).await?))
 }
 
-/// The DNS record that lets receivers check our signature.
+/// What is tried.
+#[derive(Deserialize, ToSchema)]
+pub struct TransportTrial {
+    /// A server that is not stored yet; what is in force otherwise.
+    pub transport: Option<TransportDraft>,
+    /// An address: the server is asked whether it would take a mail to it.
+    pub to: Option<String>,
+}
+
+/// What the trial showed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TransportResult {
+    /// It works.
+    pub works: bool,
+    /// What was done, or what went wrong, in the server's words.
+    pub detail: String,
+    /// What to do, when it does not work.
+    pub remedy: Option<String>,
+}
+
+/// Tries where mail goes: connects, says hello, begins TLS, signs in. Nothing is sent.
+#[utoipa::path(post, path = "/api/settings/transport/test", tag = "settings", request_body = TransportTrial, responses((status = 200, body = TransportResult)))]
+async fn test_transport(
+    State(app): State<App>,
+    ws: Ws,
+    Body(trial): Body<TransportTrial>,
+) -> Result<Json<TransportResult>, Problem> {
+    let draft = trial.transport.and_then(TransportDraft::smtp);
+    let found = app.platform.probe_transport(ws.0, draft, trial.to.filter(|to| !to.is_empty())).await?;
+    Ok(Json(TransportResult { works: found.works, detail: found.detail, remedy: found.remedy }))
+}
+
 /// The DNS record that lets receivers check the signature of one key.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DkimRecord {

@@ -132,6 +132,30 @@ async fn a_setup_token_signs_in_until_the_next_one_is_made_and_a_write_key_never
     }
 }
 
+#[tokio::test]
+async fn a_withdrawn_key_ends_the_sessions_that_began_with_it_and_no_other() {
+    let server = Server::open().await;
+    let setup = server.platform.setup_token().await.unwrap();
+    let begin = async |token: &str| {
+        let body = json!({"token": token}).to_string();
+        let answer =
+            server.send(request("POST", "/api/session", &[("content-type", "application/json")], body)).await;
+        answer.header("set-cookie").split(';').next().unwrap().to_owned()
+    };
+    let (of_key, of_setup) = (begin(API_KEY).await, begin(&setup).await);
+    let status = async |cookie: &str| {
+        server.send(request("GET", "/api/session", &[("cookie", cookie)], "")).await.status
+    };
+    assert_eq!([status(&of_key).await, status(&of_setup).await], [StatusCode::OK; 2]);
+    let keys = server.platform.store.keys(WorkspaceId(1)).await.unwrap();
+    let (id, ..) = keys.iter().find(|(_, _, kind, ..)| kind == "api").unwrap();
+    let headers = [("cookie", of_key.as_str()), ("x-rapport", "1")];
+    let gone = server.send(request("DELETE", &format!("/api/keys/{id}"), &headers, "")).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert_eq!(status(&of_key).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(&of_setup).await, StatusCode::OK);
+}
+
 fn hash(key: &str) -> String {
     Sha256::digest(key.as_bytes()).iter().fold(String::new(), |out, byte| format!("{out}{byte:02x}"))
 }

@@ -408,6 +408,24 @@ async fn skew_is_corrected_and_the_original_time_is_kept() {
 }
 
 #[tokio::test]
+async fn an_api_key_sends_no_events() {
+    let server = Server::open().await;
+    let key = format!("Bearer {API_KEY}");
+    for headers in [vec![("authorization", key.as_str())], vec![]] {
+        let mut call = track("by-api-key");
+        call["writeKey"] = json!(API_KEY);
+        let answer = post(&server, "/v1/track", &headers, call.to_string()).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        assert!(answer.text().contains("write key"), "{}", answer.text());
+    }
+    let made = server.call("POST", "/api/keys", Some(json!({"name": "Shop", "kind": "server"}))).await.json();
+    let key = basic(made["key"].as_str().unwrap());
+    accepted(
+        &post(&server, "/v1/track", &[("authorization", &key)], track("by-write-key").to_string()).await,
+    );
+}
+
+#[tokio::test]
 async fn a_browsers_key_may_not_speak_for_the_platform_nor_read() {
     let server = Server::open().await;
     let made = server.call("POST", "/api/keys", Some(json!({"name": "Web", "kind": "browser"}))).await.json();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use flow::{Options, Platform};
+use flow::{Limits, Options, Platform};
 use model::{Clock, ProfileId, Value, WorkspaceId};
 use serde_json::json;
 
@@ -130,7 +130,18 @@ fn options(settings: &Settings, demo: bool) -> Options {
         from: settings.from.clone(),
         bootstrap_write_key: settings.bootstrap_write_key.clone(),
         bootstrap_api_key: settings.bootstrap_api_key.clone(),
-        ..Options::default()
+        limits: limits(settings),
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        ingest_inflight_bytes_max: settings
+            .ingest_inflight_bytes_max
+            .unwrap_or(usual.ingest_inflight_bytes_max),
+        connections_max: settings.connections_max.unwrap_or(usual.connections_max),
+        ..usual
     }
 }
 
@@ -167,7 +178,8 @@ async fn listen(settings: &Settings, plan: Option<demo::Plan>, as_json: bool) ->
     announce(&platform, &token, as_json).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let shop = plan.map(|plan| tokio::spawn(demo::run(platform.clone(), plan, items, stop.clone())));
-    api::serve(listener, api::router(platform.clone()), shutdown()).await?;
+    let connections = platform.options.limits.connections_max;
+    api::serve(listener, connections, api::router(platform.clone()), shutdown()).await?;
     stop.store(true, Ordering::Relaxed);
     if let Some(shop) = shop {
         shop.await?;

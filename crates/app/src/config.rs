@@ -13,6 +13,9 @@ use crate::command::BadInput;
 /// Characters of a key that is given rather than made.
 const BOOTSTRAP_KEY_CHARS_MIN: usize = 24;
 
+/// The largest batch that intake takes fits in.
+const INFLIGHT_BYTES_MIN: usize = 1 << 20;
+
 /// What the server can be told. Each option is also a key of the file, with `_` for `-`.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -41,6 +44,12 @@ pub struct Settings {
     /// An API key to create at the first start, for automation
     #[arg(long, env = "RAPPORT_BOOTSTRAP_API_KEY", value_name = "KEY", hide_env_values = true)]
     pub bootstrap_api_key: Option<String>,
+    /// Bytes of events in work at once; what is more is answered 429 [default: 67108864]
+    #[arg(long, env = "RAPPORT_INGEST_INFLIGHT_BYTES_MAX", value_name = "BYTES")]
+    pub ingest_inflight_bytes_max: Option<usize>,
+    /// Connections open at once; what is more waits [default: 4096, at most half the descriptors of the process]
+    #[arg(long, env = "RAPPORT_CONNECTIONS_MAX", value_name = "NUMBER")]
+    pub connections_max: Option<usize>,
     /// What to log, such as `info` or `flow=debug` [default: info]
     #[arg(long, env = "RAPPORT_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -91,6 +100,8 @@ impl Settings {
             from: self.from.or(file.from),
             bootstrap_write_key: self.bootstrap_write_key.or(file.bootstrap_write_key),
             bootstrap_api_key: self.bootstrap_api_key.or(file.bootstrap_api_key),
+            ingest_inflight_bytes_max: self.ingest_inflight_bytes_max.or(file.ingest_inflight_bytes_max),
+            connections_max: self.connections_max.or(file.connections_max),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
         })
@@ -135,6 +146,13 @@ impl Settings {
                 );
                 return bad(name, remedy);
             }
+        }
+        if self.ingest_inflight_bytes_max.is_some_and(|bytes| bytes < INFLIGHT_BYTES_MIN) {
+            let remedy = format!("less than one batch fits in: write {INFLIGHT_BYTES_MIN} or more");
+            return bad("ingest_inflight_bytes_max", remedy);
+        }
+        if self.connections_max == Some(0) {
+            return bad("connections_max", "nobody could connect: write 1 or more".to_owned());
         }
         if let Some(format) = &self.log_format
             && !["text", "json"].contains(&format.as_str())

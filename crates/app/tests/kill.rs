@@ -81,6 +81,16 @@ fn post(url: &str, body: &Value) -> Result<Value, String> {
     answer.body_mut().read_json().map_err(|e| e.to_string())
 }
 
+/// Events go by the write key in the body.
+fn collect(url: &str, body: &Value) -> Result<(), String> {
+    let answer = ureq::post(format!("{url}/v1/batch"))
+        .config()
+        .timeout_global(Some(Duration::from_secs(10)))
+        .build()
+        .send_json(body);
+    answer.map(drop).map_err(|error| error.to_string())
+}
+
 fn get(url: &str) -> Result<Value, String> {
     let mut answer = ureq::get(url)
         .header("authorization", &format!("Bearer {API_KEY}"))
@@ -128,7 +138,7 @@ fn load(url: String, sender: u64, next: Arc<AtomicU64>, stop: Arc<AtomicBool>, l
     while !stop.load(Ordering::Relaxed) {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let (ids, people, body) = batch(sender, number);
-        if post(&format!("{url}/v1/batch"), &body).is_ok() {
+        if collect(&url, &body).is_ok() {
             ledger.events.lock().unwrap().extend(ids);
             ledger.people.lock().unwrap().extend(people);
         }

@@ -66,6 +66,8 @@ fn a_bad_configuration_exits_with_2_and_names_the_key_and_the_remedy() {
         ("from = \"nobody\"", &["from", "Shop <hello@shop.example>"]),
         ("store = \"mysql://x\"", &["store", "postgres://"]),
         ("bootstrap_api_key = \"short\"", &["bootstrap_api_key", "openssl rand -hex 24"]),
+        ("connections_max = 0", &["connections_max", "1 or more"]),
+        ("ingest_inflight_bytes_max = 1000", &["ingest_inflight_bytes_max", "1048576"]),
         ("log_format = \"xml\"", &["log_format", "text or json"]),
         ("log = \"a=b=c\"", &["log", "flow=debug"]),
         ("data = 3", &["data", "string"]),

@@ -2,6 +2,7 @@
 //!
 //! The only crate that composes the engines. HTTP, the demo and imports stand on [`Platform`].
 
+mod actor;
 mod audience;
 mod balance;
 mod catalogue;
@@ -15,6 +16,7 @@ mod hot;
 mod ingest;
 pub mod live;
 mod open;
+mod pause;
 mod people;
 mod platform;
 mod preview;
@@ -49,5 +51,5 @@ pub use seen::{Seen, Sight};
 pub use segments::{Check, DefinitionKind, Draft};
 pub use send::{RenderRequest, SendRequest};
 pub use suppression::REASONS as SUPPRESSION_REASONS;
-pub use transport::{SmtpDraft, SmtpSettings, TransportSettings};
+pub use transport::{Probed, SmtpDraft, SmtpSettings, TransportSettings};
 pub use worker::{Work, Workers};

@@ -69,6 +69,7 @@ impl Platform {
             recommender: crate::recommend::Recommender::default(),
             warm: crate::warm::Warm::default(),
             people: crate::people::Known::default(),
+            set_back: crate::step::set_back::SetBack::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,
         };
@@ -108,6 +109,7 @@ impl Platform {
                 self.store.merges(workspace).await?.into_iter().map(|m| (m.source.0, m.target.0)).collect();
             self.lake.add_aliases(pairs.into_iter());
         }
+        self.remember_clock().await?;
         let position = self.store.position("step").await?;
         self.stepped.store(position.0, std::sync::atomic::Ordering::Release);
         for workspace in self.workspaces_in_force() {

@@ -12,6 +12,9 @@ use crate::live::Live;
 use crate::recommend::Recommender;
 use crate::registry::Registry;
 
+/// Connections at once, where descriptors are plenty.
+const CONNECTIONS_MAX: usize = 4_096;
+
 /// Limits of the collector; defaults are those of `model::limit`.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -23,6 +26,8 @@ pub struct Limits {
     pub batch_events_max: usize,
     /// Bytes of requests that may be in work at once; more are answered 429.
     pub ingest_inflight_bytes_max: usize,
+    /// Connections that may be open at once; more wait for one to end.
+    pub connections_max: usize,
 }
 
 impl Default for Limits {
@@ -32,8 +37,17 @@ impl Default for Limits {
             batch_bytes_max: model::limit::BATCH_BYTES_MAX,
             batch_events_max: model::limit::BATCH_EVENTS_MAX,
             ingest_inflight_bytes_max: 64 << 20,
+            connections_max: connections_default(),
         }
     }
+}
+
+/// Half of the descriptors this process may have: files, the store and the mail server want theirs as well.
+fn connections_default() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let descriptors = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let descriptors = descriptors.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    descriptors.map_or(CONNECTIONS_MAX, |most| (most / 2).clamp(1, CONNECTIONS_MAX))
 }
 
 /// How a platform is opened.
@@ -90,6 +104,7 @@ pub struct Platform {
     pub(crate) recommender: Recommender,
     pub(crate) warm: crate::warm::Warm,
     pub(crate) people: crate::people::Known,
+    pub(crate) set_back: crate::step::set_back::SetBack,
     pub(crate) stepped: AtomicI64,
     pub(crate) started_at: Timestamp,
     pub(crate) secret: String,

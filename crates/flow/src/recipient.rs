@@ -6,6 +6,7 @@ use model::{ProfileId, Value, WorkspaceId};
 use serde_json::json;
 use store::{Emitted, MessageRow, OptOut};
 
+use crate::actor::{self, Hit};
 use crate::platform::Platform;
 use crate::{Error, codec, emit};
 
@@ -79,11 +80,10 @@ impl Platform {
         &self,
         message: &MessageRow,
         name: &str,
-        hint: &Hint,
+        (actor, why): (&'static str, &'static str),
         mut properties: Value,
     ) -> Result<(), Error> {
         let now = self.clock.now();
-        let (actor, why) = hint.actor();
         properties["actor"] = json!(actor);
         properties["actor_reason"] = json!(why);
         properties["journey"] = json!(message.journey);
@@ -102,7 +102,7 @@ impl Platform {
     pub async fn opened(&self, token: &str, hint: Hint) {
         let noted = async {
             let (message, _) = self.message_of(mail::TokenKind::Open, token).await?;
-            self.note(&message, "Email Opened", &hint, json!({})).await
+            self.note(&message, "Email Opened", hint.actor(), json!({})).await
         };
         if let Err(error) = noted.await {
             tracing::debug!(%error, "an open was not noted");
@@ -120,7 +120,15 @@ impl Platform {
         let found = &content["links"][link.to_string()];
         let url = found["url"].as_str().ok_or_else(gone)?.to_owned();
         let properties = json!({"link_id": link, "link_url": url, "block": found["block"]});
-        if let Err(error) = self.note(&message, "Email Link Clicked", &hint, properties).await {
+        let noted = async {
+            let links = content["links"].as_object().map_or(0, model::Map::len);
+            let earlier = self.store.message_events(&message.id).await?;
+            let hit = |(name, at, link, _)| Hit { name, at, link };
+            let earlier: Vec<Hit> = earlier.into_iter().map(hit).collect();
+            let actor = actor::of_click(&hint, &url, links, &earlier, message.sent_at, self.clock.now());
+            self.note(&message, "Email Link Clicked", actor, properties).await
+        };
+        if let Err(error) = noted.await {
             tracing::warn!(%error, "a click was not noted; the person is sent on all the same");
         }
         Ok(url)

@@ -257,6 +257,9 @@ impl Platform {
         row.author = author.to_owned();
         row.at = self.clock.now();
         self.put_in_force(workspace, row).await?;
+        if kind == DefinitionKind::Journey {
+            self.status_was_set(workspace, id).await?;
+        }
         Ok(())
     }
 }

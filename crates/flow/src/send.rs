@@ -127,6 +127,7 @@ pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
         if now - doubts_at >= DOUBTS_BEAT {
             doubts_at = now;
             platform.end_doubts().await;
+            platform.release_held().await;
         }
         if let Err(error) = work.refill(&platform, connections).await {
             tracing::error!(%error, "due messages could not be looked for");
@@ -156,11 +157,16 @@ fn judge(facts: &GateFacts) -> GateVerdict {
         marketing_subscribed: facts.marketing_subscribed,
         suppressed: facts.suppressed.is_some(),
         profile_exists: facts.profile_exists,
-        source_live: facts.source_status.as_deref().is_none_or(|status| status == "live"),
+        source: match facts.source_status.as_deref() {
+            None | Some("live") => policy::Source::Live,
+            Some("paused") => policy::Source::Paused,
+            Some(_) => policy::Source::Gone,
+        },
         attempt: facts.attempt,
     });
     match verdict {
         policy::Verdict::Allow => GateVerdict::Allow,
+        policy::Verdict::Hold => GateVerdict::Hold(crate::pause::HELD.to_owned()),
         policy::Verdict::Skip(reason) => GateVerdict::Skip(reason.code().to_owned()),
     }
 }
@@ -394,6 +400,9 @@ impl Platform {
             self.live.messages_accepted.fetch_add(1, Ordering::Relaxed);
         }
         self.wake.relay.notify_one();
+        if delivery.blame() == mail::Blame::Sender {
+            self.pause_for(message, &answer).await?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! The step: takes a batch of events, or profiles whose time has come, through profile → segment → journey and
 //! commits everything that follows, with the consumed position, in one transaction.
 
+mod by_hand;
+pub(crate) mod set_back;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -45,6 +48,8 @@ pub struct Step<'a> {
     interactions: HashMap<WorkspaceId, u64>,
     fills: HashMap<WorkspaceId, Option<Arc<Fill>>>,
     filled: HashSet<Key>,
+    /// The clock was set back: memberships that change by it were told before.
+    undoes: bool,
     commit: store::StepCommit,
 }
 
@@ -69,6 +74,7 @@ impl<'a> Step<'a> {
             interactions: HashMap::new(),
             fills: HashMap::new(),
             filled: HashSet::new(),
+            undoes: false,
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -193,6 +199,7 @@ impl<'a> Step<'a> {
                 keys.insert((event.workspace, previous.kind, previous.value));
             }
             ids.extend(emit::subject(event));
+            ids.extend(by_hand::other(event));
         }
         let mut keys: Vec<_> = keys.into_iter().collect();
         self.index = self.platform.warm.identify(&mut keys, |id| self.platform.lake.alias(id));
@@ -257,6 +264,7 @@ impl<'a> Step<'a> {
             }
             None => self.resolve(event, identifiers),
         };
+        self.merge_by_hand(key, event);
         let registry = self.registry(event.workspace);
         let Some(working) = self.profiles.get_mut(&key) else { return };
         let folded = working.hot.profile.fold(event);
@@ -410,8 +418,10 @@ impl<'a> Step<'a> {
         });
         let mut begun = Vec::new();
         // A new or edited definition moves people in and out of segments; it does not write to them.
-        let by_definition = event.trust == model::Trust::Internal
-            && properties["cause"] == json!(segment::Cause::Definition.to_string());
+        let tells_nothing_new = |cause: &Value| {
+            *cause == json!(segment::Cause::Definition.to_string()) || *cause == json!(set_back::CAUSE)
+        };
+        let by_definition = event.trust == model::Trust::Internal && tells_nothing_new(&properties["cause"]);
         for journey in registry.journeys.values().filter(|journey| journey.live && !by_definition) {
             if hot.entries.len() >= ENTRIES_MAX {
                 break;
@@ -490,7 +500,12 @@ impl<'a> Step<'a> {
         let fill = self.fills.get(&key.0).and_then(Option::as_ref).filter(|_| self.filled.contains(&key));
         for change in changes {
             let edited = fill.as_ref().is_some_and(|fill| fill.explains(&change));
-            let cause = if edited { segment::Cause::Definition } else { change.cause }.to_string();
+            let repeats = self.platform.set_back.repeats(key, &change.segment, self.undoes);
+            let cause = match (edited, repeats) {
+                (true, _) => segment::Cause::Definition.to_string(),
+                (false, true) => set_back::CAUSE.to_owned(),
+                (false, false) => change.cause.to_string(),
+            };
             self.emitted.push(emit::segment_change(
                 key.0,
                 key.1,

@@ -3,12 +3,15 @@
 //! A stored password stands in the store in clear text, as a relay wants it; it is never answered and never logged.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::platform::{Options, Platform};
 
+/// Somebody waits for the outcome of a trial.
+const TRIAL_MAX: Duration = Duration::from_secs(20);
 const STORED: &str = "transport";
 
 /// The transport in force.
@@ -180,6 +183,90 @@ impl Platform {
         self.store.put_meta(STORED, &text).await?;
         self.transport.put(transport);
         self.transport_settings().await
+    }
+}
+
+/// What a try of a transport showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// It works.
+    pub works: bool,
+    /// What was done, or what went wrong.
+    pub detail: String,
+    /// What to do, when it does not work.
+    pub remedy: Option<String>,
+}
+
+fn remedy(error: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    if says(&["no connection to", "did not answer in time"]) {
+        "Check host and port, and whether a firewall or the provider of this machine blocks the way: port 25 often is; 587 and 465 seldom are."
+    } else if says(&["offers no TLS"]) {
+        "Choose TLS from the first byte, with port 465, or ask the relay's operator for STARTTLS. Mail never goes over an open line."
+    } else if says(&["TLS failed", "TLS was not agreed", "no name for TLS"]) {
+        "The relay's certificate must be valid for the host's name, and the port must fit the encryption: 587 for STARTTLS, 465 for TLS from the first byte."
+    } else if says(&["login", "535", "530"]) {
+        "Check user name and password; many providers want an app password or an API key instead of the account's."
+    } else {
+        "The relay's own words say why. Its operator can tell more."
+    }
+}
+
+impl Platform {
+    /// Tries a transport: connects, says hello, begins TLS, signs in; with an address, asks whether a mail from the
+    /// workspace's sender to it would be taken. Nothing is sent. `None` tries what is in force.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no server or no address; a server that refuses is an answer.
+    pub async fn probe_transport(
+        &self,
+        workspace: model::WorkspaceId,
+        draft: Option<SmtpDraft>,
+        to: Option<String>,
+    ) -> Result<Probed, Error> {
+        let transport = match draft {
+            None => self.transport.now(),
+            Some(mut draft) => {
+                let kept = stored(&self.store).await?.filter(|kept| {
+                    kept.username == draft.username && kept.host == draft.host && kept.port == draft.port
+                });
+                draft.password = draft.password.or(kept.and_then(|kept| kept.password));
+                Arc::new(draft.open()?)
+            }
+        };
+        let mail::Transport::Smtp(smtp) = &*transport else {
+            let detail = "The built-in inbox takes every mail; nothing leaves this machine.".to_owned();
+            return Ok(Probed { works: true, detail, remedy: None });
+        };
+        let envelope = match to {
+            None => None,
+            Some(to) => {
+                let to = mail::normalise_address(&to)
+                    .map_err(|error| Error::invalid("invalid_address", "/to", error.to_string()))?;
+                let settings = self.settings(workspace).await?;
+                let from = settings.get("from_email").and_then(model::Value::as_str).unwrap_or_default();
+                Some(mail::Envelope { from: from.to_owned(), to })
+            }
+        };
+        let tried = tokio::time::timeout(TRIAL_MAX, smtp.probe(envelope.as_ref())).await;
+        Ok(match tried.unwrap_or_else(|_| Err("the server did not answer in time".to_owned())) {
+            Ok(()) => {
+                let detail = match envelope {
+                    None => "Connected, encrypted and signed in as configured. Nothing was sent.".to_owned(),
+                    Some(envelope) => {
+                        format!(
+                            "It would take a mail from {} to {}. Nothing was sent.",
+                            envelope.from, envelope.to
+                        )
+                    }
+                };
+                Probed { works: true, detail, remedy: None }
+            }
+            Err(error) => {
+                let remedy = Some(remedy(&error).to_owned());
+                Probed { works: false, detail: error, remedy }
+            }
+        })
     }
 }
 

@@ -135,7 +135,9 @@ impl Platform {
     }
 
     async fn step_due(&self) -> Result<usize, Error> {
-        let due = self.store.due_profiles(self.clock.now(), STEP_DUE_MAX as i64).await?;
+        let now = self.clock.now();
+        self.mind_clock(now).await?;
+        let due = self.store.due_profiles(now, STEP_DUE_MAX as i64).await?;
         if due.is_empty() {
             return Ok(0);
         }

@@ -107,7 +107,7 @@ async fn a_paused_journey_lets_nobody_in_holds_those_inside_and_still_lets_exit_
 }
 
 #[tokio::test]
-async fn a_pause_or_a_deletion_before_the_intent_wins_over_a_planned_message() {
+async fn a_pause_before_the_intent_holds_a_planned_message_until_the_resume_and_a_deletion_ends_it() {
     for stop in ["paused", "deleted"] {
         let mut shop = shop().await;
         shop.journey("j", wait_then_send(600, "t1")).await;
@@ -120,7 +120,16 @@ async fn a_pause_or_a_deletion_before_the_intent_wins_over_a_planned_message() {
         shop.work().await;
         let message = &shop.messages().await[0];
         let outcome = (message.state.as_str(), message.reason.as_deref());
-        assert_eq!(outcome, ("skipped", Some("source_paused")), "{stop}");
+        if stop == "deleted" {
+            assert_eq!(outcome, ("skipped", Some("source_deleted")));
+            continue;
+        }
+        assert_eq!(outcome, ("planned", Some("journey_paused")));
+        shop.pass_and_work(86_400).await;
+        assert_eq!(shop.messages().await[0].state, "planned", "nothing goes out while it is paused");
+        shop.set_journey("j", "live").await;
+        shop.work().await;
+        assert_eq!(shop.mails().await, [accepted("t1")], "after the resume it goes out, once");
     }
 }
 

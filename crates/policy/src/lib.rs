@@ -19,10 +19,21 @@ pub struct Facts {
     pub suppressed: bool,
     /// The profile is still there.
     pub profile_exists: bool,
-    /// The journey it comes from is live.
-    pub source_live: bool,
+    /// The journey it comes from, if any.
+    pub source: Source,
     /// Attempts so far.
     pub attempt: i64,
+}
+
+/// How the journey that planned a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In force, or there is none.
+    Live,
+    /// Nothing goes out until it is resumed.
+    Paused,
+    /// Deleted.
+    Gone,
 }
 
 /// What is to be done.
@@ -30,6 +41,8 @@ pub struct Facts {
 pub enum Verdict {
     /// Hand it over.
     Allow,
+    /// Not before its journey is resumed.
+    Hold,
     /// Never.
     Skip(Reason),
 }
@@ -45,8 +58,8 @@ pub enum Reason {
     Suppressed,
     /// The profile is gone.
     ProfileGone,
-    /// The journey is paused or was deleted.
-    SourcePaused,
+    /// The journey was deleted.
+    SourceDeleted,
     /// Too many attempts.
     AttemptsExhausted,
 }
@@ -58,7 +71,7 @@ impl Reason {
         Reason::TopicUnsubscribed,
         Reason::Suppressed,
         Reason::ProfileGone,
-        Reason::SourcePaused,
+        Reason::SourceDeleted,
         Reason::AttemptsExhausted,
     ];
 
@@ -69,7 +82,7 @@ impl Reason {
             Reason::TopicUnsubscribed => "topic_unsubscribed",
             Reason::Suppressed => "suppressed",
             Reason::ProfileGone => "profile_gone",
-            Reason::SourcePaused => "source_paused",
+            Reason::SourceDeleted => "source_deleted",
             Reason::AttemptsExhausted => "attempts_exhausted",
         }
     }
@@ -81,7 +94,7 @@ impl Reason {
             Reason::TopicUnsubscribed => "The person left this topic.",
             Reason::Suppressed => "The address is suppressed.",
             Reason::ProfileGone => "The profile is gone.",
-            Reason::SourcePaused => "The journey is paused.",
+            Reason::SourceDeleted => "The journey was deleted.",
             Reason::AttemptsExhausted => "It was attempted too often.",
         }
     }
@@ -101,13 +114,13 @@ pub fn judge(facts: &Facts) -> Verdict {
     if facts.marketing && facts.topic_subscribed == Some(false) {
         return Verdict::Skip(Reason::TopicUnsubscribed);
     }
-    if !facts.source_live {
-        return Verdict::Skip(Reason::SourcePaused);
+    if facts.source == Source::Gone {
+        return Verdict::Skip(Reason::SourceDeleted);
     }
     if facts.attempt >= ATTEMPTS_MAX {
         return Verdict::Skip(Reason::AttemptsExhausted);
     }
-    Verdict::Allow
+    if facts.source == Source::Paused { Verdict::Hold } else { Verdict::Allow }
 }
 
 #[cfg(test)]
@@ -120,12 +133,13 @@ mod tests {
         #[test]
         fn an_opt_out_or_a_suppression_always_wins(
             (topic, marketing) in (any::<Option<bool>>(), any::<Option<bool>>()),
-            (suppressed, profile_exists, source_live, is_marketing) in any::<(bool, bool, bool, bool)>(),
+            (suppressed, profile_exists, is_marketing) in any::<(bool, bool, bool)>(),
+            source in prop_oneof![Just(Source::Live), Just(Source::Paused), Just(Source::Gone)],
             attempt in 0_i64..20,
         ) {
             let facts = Facts {
                 marketing: is_marketing, topic_subscribed: topic, marketing_subscribed: marketing,
-                suppressed, profile_exists, source_live, attempt,
+                suppressed, profile_exists, source, attempt,
             };
             let verdict = judge(&facts);
             if suppressed {
@@ -134,8 +148,16 @@ mod tests {
             if is_marketing && (topic == Some(false) || marketing == Some(false)) {
                 prop_assert_ne!(verdict, Verdict::Allow);
             }
-            if !is_marketing && !suppressed && profile_exists && source_live && attempt < ATTEMPTS_MAX {
-                prop_assert_eq!(verdict, Verdict::Allow);
+            if !is_marketing && !suppressed && profile_exists && attempt < ATTEMPTS_MAX {
+                let wanted = match source {
+                    Source::Live => Verdict::Allow,
+                    Source::Paused => Verdict::Hold,
+                    Source::Gone => Verdict::Skip(Reason::SourceDeleted),
+                };
+                prop_assert_eq!(verdict, wanted);
+            }
+            if source != Source::Live {
+                prop_assert_ne!(verdict, Verdict::Allow);
             }
         }
     }

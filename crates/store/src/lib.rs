@@ -15,6 +15,7 @@ mod send;
 mod setup;
 mod sql;
 mod step;
+mod upkeep;
 
 pub use error::Error;
 pub use log::{Append, Log, Outcome};

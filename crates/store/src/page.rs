@@ -2,12 +2,13 @@
 
 use model::{ProfileId, Timestamp, WorkspaceId};
 
-use crate::row::EntryRow;
+use crate::row::{EntryRow, entry_of};
 use crate::sql::query;
 use crate::{Error, Store};
 
 impl Store {
-    /// Entries of a journey or of a profile, newest first, after the given (entered, id).
+    /// Entries of a journey or of a profile, newest first, after the given (entered, id); with a node, those that are there
+    /// now.
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
@@ -17,12 +18,14 @@ impl Store {
         journey: Option<&str>,
         profile: Option<ProfileId>,
         after: Option<&(Timestamp, String)>,
+        node: Option<&str>,
         limit: i64,
     ) -> Result<Vec<EntryRow>, Error> {
         let rows = query(
-            "SELECT id, journey, version, profile, node, key, entered_at, due_at, exited_at, exit_reason FROM entry \
+            "SELECT workspace, id, journey, version, profile, node, key, entered_at, due_at, exited_at, exit_reason FROM entry \
              WHERE workspace = $1 AND ($2 IS NULL OR journey = $2) AND ($3 IS NULL OR profile = $3) \
-             AND (entered_at < $4 OR (entered_at = $4 AND id < $5)) ORDER BY entered_at DESC, id DESC LIMIT $6",
+             AND (entered_at < $4 OR (entered_at = $4 AND id < $5)) AND ($7 IS NULL OR (node = $7 AND exited_at IS NULL)) \
+             ORDER BY entered_at DESC, id DESC LIMIT $6",
         )
         .bind(workspace.0)
         .bind(journey)
@@ -30,27 +33,10 @@ impl Store {
         .bind(after.map_or(i64::MAX, |(at, _)| at.micros()))
         .bind(after.map_or("", |(_, id)| id.as_str()))
         .bind(limit)
+        .bind(node)
         .fetch_all(&self.readers)
         .await?;
-        let instant = |at: Option<i64>| at.map(Timestamp::from_micros);
-        rows.iter()
-            .map(|row| {
-                Ok(EntryRow {
-                    workspace,
-                    id: row.get(0)?,
-                    journey: row.get(1)?,
-                    version: row.get(2)?,
-                    profile: ProfileId(row.get(3)?),
-                    node: row.get(4)?,
-                    key: row.get(5)?,
-                    entered_at: Timestamp::from_micros(row.get(6)?),
-                    due_at: instant(row.get(7)?),
-                    exited_at: instant(row.get(8)?),
-                    exit_reason: row.get(9)?,
-                    passed: Vec::new(),
-                })
-            })
-            .collect()
+        rows.iter().map(entry_of).collect()
     }
 
     /// Entries that came to their end, for each journey.

@@ -2,7 +2,7 @@
 
 use model::{ProfileId, Timestamp, WorkspaceId};
 
-use crate::row::{ConsentRow, Emitted, EntryRow, MergeRow, ProfileRow};
+use crate::row::{ConsentRow, Emitted, EntryRow, MergeRow, ProfileRow, entry_of};
 use crate::sql::query;
 use crate::step::{profile_row, put_emitted, select_profile};
 use crate::{Error, Store};
@@ -199,25 +199,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.readers)
         .await?;
-        let instant = |at: Option<i64>| at.map(Timestamp::from_micros);
-        rows.iter()
-            .map(|row| {
-                Ok(EntryRow {
-                    workspace: WorkspaceId(row.get(0)?),
-                    id: row.get(1)?,
-                    journey: row.get(2)?,
-                    version: row.get(3)?,
-                    profile: ProfileId(row.get(4)?),
-                    node: row.get(5)?,
-                    key: row.get(6)?,
-                    entered_at: Timestamp::from_micros(row.get(7)?),
-                    due_at: instant(row.get(8)?),
-                    exited_at: instant(row.get(9)?),
-                    exit_reason: row.get(10)?,
-                    passed: Vec::new(),
-                })
-            })
-            .collect()
+        rows.iter().map(entry_of).collect()
     }
 
     /// What a profile said on topics.

@@ -3,6 +3,9 @@
 use model::{IdentifierKind, Position, ProfileId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+use crate::sql::Row;
+
 /// A profile's row. `state` is the caller's own format.
 #[derive(Clone, Debug)]
 pub struct ProfileRow {
@@ -293,4 +296,24 @@ impl StepCommit {
     pub fn new(consumer: &str, expected: Position, position: Position) -> StepCommit {
         StepCommit { consumer: consumer.to_owned(), expected, position, ..StepCommit::default() }
     }
+}
+
+/// An entry from the columns workspace, id, journey, version, profile, node, key, `entered_at`, `due_at`, `exited_at`,
+/// `exit_reason`.
+pub(crate) fn entry_of(row: &Row) -> Result<EntryRow, Error> {
+    let instant = |at: Option<i64>| at.map(Timestamp::from_micros);
+    Ok(EntryRow {
+        workspace: WorkspaceId(row.get(0)?),
+        id: row.get(1)?,
+        journey: row.get(2)?,
+        version: row.get(3)?,
+        profile: ProfileId(row.get(4)?),
+        node: row.get(5)?,
+        key: row.get(6)?,
+        entered_at: Timestamp::from_micros(row.get(7)?),
+        due_at: instant(row.get(8)?),
+        exited_at: instant(row.get(9)?),
+        exit_reason: row.get(10)?,
+        passed: Vec::new(),
+    })
 }

@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS access_key (
 CREATE TABLE IF NOT EXISTS session (
   hash TEXT PRIMARY KEY, workspace INTEGER NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS session_key (session TEXT PRIMARY KEY, key TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS profile (
   id INTEGER PRIMARY KEY, workspace INTEGER NOT NULL, due_at INTEGER, created_at INTEGER NOT NULL,
   last_seen_at INTEGER NOT NULL, email TEXT, name TEXT, user_id TEXT, state BLOB NOT NULL

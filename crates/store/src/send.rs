@@ -7,6 +7,9 @@ use crate::sql::{Row, Transaction, query};
 use crate::step::{put_emitted, put_messages};
 use crate::{Error, Store};
 
+/// When a held message is due: no clock comes there, in the year 9999.
+pub(crate) const HELD: Timestamp = Timestamp::from_secs(253_370_764_800);
+
 /// What the gate knows about one message, read in its own transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateFacts {
@@ -31,8 +34,8 @@ pub struct GateFacts {
 pub enum GateVerdict {
     /// Hand it over.
     Allow,
-    /// Not before this instant.
-    Hold(Timestamp),
+    /// Not before [`Store::release_messages`] finds that its journey is paused no more.
+    Hold(String),
     /// Not at all, with the reason's code.
     Skip(String),
 }
@@ -249,8 +252,8 @@ impl Store {
                 .execute(&mut transaction)
                 .await?;
             }
-            GateVerdict::Hold(until) => {
-                hold(&mut transaction, &gate.id, *until).await?;
+            GateVerdict::Hold(reason) => {
+                hold(&mut transaction, &gate.id, HELD, Some(reason)).await?;
             }
             GateVerdict::Skip(reason) => {
                 end(&mut transaction, &gate.id, "skipped", reason, &skipped(reason)).await?;
@@ -279,7 +282,7 @@ impl Store {
     pub async fn hold_message(&self, id: &str, until: Timestamp) -> Result<(), Error> {
         let mut writer = self.write().await?;
         let mut transaction = writer.begin().await?;
-        hold(&mut transaction, id, until).await?;
+        hold(&mut transaction, id, until, None).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -518,12 +521,20 @@ async fn end(
     if ended == 1 { put_emitted(connection, &told.emitted).await } else { Ok(()) }
 }
 
-async fn hold(connection: &mut Transaction<'_>, id: &str, until: Timestamp) -> Result<(), Error> {
-    query("UPDATE message SET due_at = $2 WHERE id = $1 AND state IN ('planned', 'deferred')")
-        .bind(id)
-        .bind(until.micros())
-        .execute(&mut *connection)
-        .await?;
+async fn hold(
+    connection: &mut Transaction<'_>,
+    id: &str,
+    until: Timestamp,
+    reason: Option<&String>,
+) -> Result<(), Error> {
+    query(
+        "UPDATE message SET due_at = $2, reason = coalesce($3, reason) WHERE id = $1 AND state IN ('planned', 'deferred')",
+    )
+    .bind(id)
+    .bind(until.micros())
+    .bind(reason)
+    .execute(&mut *connection)
+    .await?;
     Ok(())
 }
 

@@ -123,7 +123,7 @@ impl Store {
         Ok(done == 1)
     }
 
-    /// Begins a console session.
+    /// Begins a console session; one that begins with a key, given by its hash, ends with it.
     ///
     /// # Errors
     /// `Unavailable` when nothing was written.
@@ -131,31 +131,47 @@ impl Store {
         &self,
         hash: &str,
         workspace: WorkspaceId,
+        key: Option<&str>,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<(), Error> {
         let mut writer = self.write().await?;
-        query("DELETE FROM session WHERE expires_at < $1").bind(now.micros()).execute(&mut *writer).await?;
+        let mut transaction = writer.begin().await?;
+        let ended = "DELETE FROM session WHERE expires_at < $1";
+        query(ended).bind(now.micros()).execute(&mut transaction).await?;
+        query("DELETE FROM session_key WHERE session NOT IN (SELECT hash FROM session)")
+            .execute(&mut transaction)
+            .await?;
+        if let Some(key) = key {
+            query("INSERT INTO session_key (session, key) VALUES ($1, $2)")
+                .bind(hash)
+                .bind(key)
+                .execute(&mut transaction)
+                .await?;
+        }
         query("INSERT INTO session (hash, workspace, created_at, expires_at) VALUES ($1, $2, $3, $4)")
             .bind(hash)
             .bind(workspace.0)
             .bind(now.micros())
             .bind(until.micros())
-            .execute(&mut *writer)
+            .execute(&mut transaction)
             .await?;
-        Ok(())
+        transaction.commit().await
     }
 
-    /// The workspace of a session that has not ended.
+    /// The workspace of a session that has not ended, nor the key it began with.
     ///
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn session(&self, hash: &str, now: Timestamp) -> Result<Option<WorkspaceId>, Error> {
-        let found: Option<i64> = query("SELECT workspace FROM session WHERE hash = $1 AND expires_at > $2")
-            .bind(hash)
-            .bind(now.micros())
-            .scalar_optional(&self.readers)
-            .await?;
+        let found: Option<i64> = query(
+            "SELECT workspace FROM session WHERE hash = $1 AND expires_at > $2 AND NOT EXISTS (SELECT 1 FROM session_key k \
+             WHERE k.session = $1 AND NOT EXISTS (SELECT 1 FROM access_key a WHERE a.hash = k.key))",
+        )
+        .bind(hash)
+        .bind(now.micros())
+        .scalar_optional(&self.readers)
+        .await?;
         Ok(found.map(WorkspaceId))
     }
 

@@ -596,8 +596,13 @@ fn an_idempotency_key_has_one_effect_and_one_answer() {
         let other = Remembered { body: 1, ..call.clone() };
         assert!(matches!(store.plan_once(W, &other, &[message("c", 1)], at(3)).await, Err(Error::Reused(_))));
         // Another workspace has its own keys.
-        let theirs = Remembered { answer: "m-d".into(), body: 5, ..call };
+        let theirs = Remembered { answer: "m-d".into(), body: 5, ..call.clone() };
         assert_eq!(store.plan_once(OTHER, &theirs, &[message("d", 1)], at(4)).await.unwrap(), theirs);
+        // A call is forgotten after its time; the message it planned stays the same message.
+        assert_eq!(store.forget_calls(at(1)).await.unwrap(), 0);
+        assert_eq!(store.forget_calls(at(2)).await.unwrap(), 1);
+        assert_eq!(store.remembered(W, &call.key).await.unwrap(), None);
+        assert!(store.remembered(OTHER, &theirs.key).await.unwrap().is_some());
     });
 }
 
@@ -636,11 +641,19 @@ fn what_people_write_keeps_its_versions() {
         assert!(!store.delete_key(OTHER, &id).await.unwrap());
         assert!(store.delete_key(W, &id).await.unwrap());
         assert_eq!(store.key("hash").await.unwrap(), None);
-        store.put_session("s", W, at(1), at(10)).await.unwrap();
+        store.put_session("s", W, None, at(1), at(10)).await.unwrap();
         assert_eq!(store.session("s", at(9)).await.unwrap(), Some(W));
         assert_eq!(store.session("s", at(10)).await.unwrap(), None);
         store.delete_session("s").await.unwrap();
         assert_eq!(store.session("s", at(2)).await.unwrap(), None);
+        // A session that began with a key ends with it.
+        let id = store.put_key(W, "K", "api", "hash", "…x", at(1)).await.unwrap();
+        store.put_session("of-key", W, Some("hash"), at(1), at(10)).await.unwrap();
+        store.put_session("of-setup", W, None, at(1), at(10)).await.unwrap();
+        assert_eq!(store.session("of-key", at(2)).await.unwrap(), Some(W));
+        assert!(store.delete_key(W, &id).await.unwrap());
+        assert_eq!(store.session("of-key", at(2)).await.unwrap(), None);
+        assert_eq!(store.session("of-setup", at(2)).await.unwrap(), Some(W));
         store
             .put_items(W, "products", &[("p1".into(), "{}".into()), ("p1".into(), "{\"a\":1}".into())])
             .await
@@ -783,11 +796,19 @@ fn pages_of_the_api_are_answered_alike() {
         store.commit_step(&step).await.unwrap();
 
         let ids = |rows: Vec<EntryRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
-        let first = store.entries_before(W, Some("j"), None, None, 2).await.unwrap();
+        let first = store.entries_before(W, Some("j"), None, None, None, 2).await.unwrap();
         let after = first.last().map(|row| (row.entered_at, row.id.clone()));
         assert_eq!(ids(first), ["e3", "e2"]);
-        assert_eq!(ids(store.entries_before(W, Some("j"), None, after.as_ref(), 2).await.unwrap()), ["e1"]);
-        assert!(store.entries_before(OTHER, None, None, None, 9).await.unwrap().is_empty());
+        assert_eq!(
+            ids(store.entries_before(W, Some("j"), None, after.as_ref(), None, 2).await.unwrap()),
+            ["e1"]
+        );
+        assert!(store.entries_before(OTHER, None, None, None, None, 9).await.unwrap().is_empty());
+        let open =
+            store.entries(W, None, None, 9).await.unwrap().into_iter().filter(|row| row.exited_at.is_none());
+        let at_node = store.entries_before(W, None, None, None, Some("n"), 9).await.unwrap();
+        assert_eq!(at_node.len(), open.count(), "those that are there, not those that were");
+        assert!(store.entries_before(W, None, None, None, Some("elsewhere"), 9).await.unwrap().is_empty());
         assert_eq!(store.completed_counts(W).await.unwrap(), [("j".to_owned(), 1)]);
 
         let mut changes = store.membership_changes(W, at(20), 100).await.unwrap();

@@ -51,6 +51,8 @@ pub enum Act {
     Cut,
     /// Goes on as usual once released.
     Wait(Release),
+    /// Ends the connection without a word once released.
+    WaitAndCut(Release),
 }
 
 /// Lets waiting sessions go on.
@@ -458,7 +460,7 @@ impl Session {
     fn will_accept(&self, stage: Stage, to: &str) -> bool {
         match self.act(stage, to, false) {
             Some(Act::Say(answer)) => answer.starts_with(['2', '3']),
-            Some(Act::Cut) => false,
+            Some(Act::Cut | Act::WaitAndCut(_)) => false,
             Some(Act::Wait(_)) | None => true,
         }
     }
@@ -476,6 +478,10 @@ impl Session {
             Some(Act::Wait(release)) => {
                 release.wait().await;
                 say(wire, usual).await?;
+            }
+            Some(Act::WaitAndCut(release)) => {
+                release.wait().await;
+                return Ok(Next::End);
             }
         }
         Ok(Next::Go)
@@ -498,6 +504,10 @@ impl Session {
                     Some(Act::Cut) => return Ok(Next::End),
                     Some(Act::Say(answer)) => say(wire, &answer).await?,
                     Some(Act::Wait(release)) => release.wait().await,
+                    Some(Act::WaitAndCut(release)) => {
+                        release.wait().await;
+                        return Ok(Next::End);
+                    }
                     None => {}
                 }
             }

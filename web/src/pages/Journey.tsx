@@ -34,7 +34,7 @@ function Body({ journey }: { journey: Journey }) {
       <Head title={journey.name} back={{ to: "/journeys", label: "Journeys" }} status={<Status of={journey.status} />} line={journey.description}>
         {journey.status !== "draft" && <Turn journey={journey} />}
       </Head>
-      {journey.status === "paused" && <div className="notice warn">Paused: nobody enters. {journey.active > 0 ? `${count(journey.active)} ${journey.active === 1 ? "person stands" : "people stand"} where they were and go on when it is resumed.` : "Nobody was under way."}</div>}
+      {journey.status === "paused" && <div className="notice warn">{journey.paused_because ? `Paused by the server. ${journey.paused_because} Nobody enters meanwhile. ` : "Paused: nobody enters. "}{journey.active > 0 ? `${count(journey.active)} ${journey.active === 1 ? "person stands" : "people stand"} where they were and go on when it is resumed.` : "Nobody was under way."}</div>}
       <Figures>
         <Figure name="Entered" value={journey.entered} note={aboutTrigger(journey.definition.trigger).replace(/, once for.*/, "")} to={to} search={{ tab: "people" }} />
         <Figure name="Under way" value={journey.active} note="wait at a step now" to={to} search={{ tab: "people", show: "active" }} />
@@ -82,7 +82,7 @@ function Turn({ journey }: { journey: Journey }) {
       <Button variant="default" leftSection={running ? <IconPlayerPause size={16} aria-hidden /> : <IconPlayerPlay size={16} aria-hidden />} onClick={() => setAsking(true)}>{running ? "Pause" : "Resume"}</Button>
       <Modal opened={asking} onClose={() => setAsking(false)} title={running ? "Pause this journey" : "Resume this journey"} closeButtonProps={{ "aria-label": "Close" }}>
         <p>{running
-          ? `${people} under way stay where they are, and nobody new enters. Mail that is planned but not yet handed over is held back for good, with this as its reason.`
+          ? `${people} under way stay where they are, and nobody new enters. Mail that is planned but not yet handed over is held, and goes out after the resume.`
           : `${people} go on where they stood; whoever waited longer than a step asks goes on at once. New people enter from now on; those who came by while it was paused are not caught up.`}</p>
         <div style={{ display: "flex", gap: 8, marginTop: 16 }}>
           <Button loading={busy} onClick={() => void turn()} data-autofocus>{running ? "Pause it" : "Resume it"}</Button>

@@ -3,7 +3,7 @@ import { Button, NumberInput, PasswordInput, SegmentedControl, Select, TextInput
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { saveTransport, type Settings } from "../api";
+import { saveTransport, testTransport, type Settings, type TransportResult } from "../api";
 import { A, Section, Trouble } from "../parts/parts";
 
 const KINDS: Record<string, { name: string; about: string }> = {
@@ -47,12 +47,27 @@ function Change({ settings }: { settings: Settings }) {
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);
+  const [trying, setTrying] = useState(false);
+  const [tried, setTried] = useState<TransportResult | null>(null);
   const client = useQueryClient();
+  const relay = () => ({ kind: "smtp" as const, host: host.trim(), port: Number(port), tls, username: username.trim() || null, password: password || null });
+  const test = async () => {
+    setTrying(true);
+    setTried(null);
+    setError(null);
+    try {
+      setTried(await testTransport({ transport: relay() }));
+    } catch (problem) {
+      setError(problem instanceof Error ? problem : new Error("This did not work"));
+    } finally {
+      setTrying(false);
+    }
+  };
   const save = async () => {
     setBusy(true);
     setError(null);
     try {
-      await saveTransport(kind === "inbox" ? { kind } : { kind, host: host.trim(), port: Number(port), tls, username: username.trim() || null, password: password || null });
+      await saveTransport(kind === "inbox" ? { kind } : relay());
       setPassword("");
       notifications.show({ message: kind === "inbox" ? "Mail stays in the built-in inbox from now on." : "Mail leaves by this relay from now on." });
       await client.invalidateQueries({ queryKey: ["get", "/settings"] });
@@ -77,7 +92,17 @@ function Change({ settings }: { settings: Settings }) {
           </>
         )}
         {error && <Trouble error={error} title="This did not work" />}
-        <div className="formend"><Button type="submit" loading={busy} disabled={kind === "smtp" ? !host.trim() : now.kind === "inbox"}>{kind === "inbox" ? "Keep mail here" : "Let mail leave"}</Button></div>
+        {tried && (
+          <div role="status">
+            <p><strong>{tried.works ? "It works" : "It does not work"}</strong></p>
+            <p className="muted">{tried.detail}</p>
+            {tried.remedy && <p>{tried.remedy}</p>}
+          </div>
+        )}
+        <div className="formend">
+          {kind === "smtp" && <Button variant="default" loading={trying} disabled={!host.trim()} onClick={() => void test()}>Test the connection</Button>}
+          <Button type="submit" loading={busy} disabled={kind === "smtp" ? !host.trim() : now.kind === "inbox"}>{kind === "inbox" ? "Keep mail here" : "Let mail leave"}</Button>
+        </div>
       </form>
     </Section>
   );

@@ -63,7 +63,7 @@ const REFUSALS: Record<string, string> = {
   topic_unsubscribed: "Not sent: the person has left this topic. The gate asks last, at the moment of sending.",
   suppressed: "Not sent: the address is on the list of suppressed addresses.",
   profile_gone: "Not sent: the profile was there when the mail was planned and is gone now.",
-  source_paused: "Not sent: the journey was paused or removed before its turn came.",
+  source_deleted: "Not sent: the journey was removed before its turn came.",
   attempts_exhausted: "Not sent: the relay put it off too often.",
 };
 

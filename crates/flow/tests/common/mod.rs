@@ -23,11 +23,12 @@ pub struct Shop {
     sequence: AtomicI64,
 }
 
-async fn open(dir: &Path, clock: &Arc<AtomicI64>) -> Arc<Platform> {
+async fn open(dir: &Path, clock: &Arc<AtomicI64>, smtp_url: Option<&str>) -> Arc<Platform> {
     let options = Options {
         data_dir: dir.to_owned(),
         base_url: "http://shop.example".to_owned(),
-        demo: true,
+        demo: smtp_url.is_none(),
+        smtp_url: smtp_url.map(str::to_owned),
         ..Options::default()
     };
     let hand = clock.clone();
@@ -37,9 +38,18 @@ async fn open(dir: &Path, clock: &Arc<AtomicI64>) -> Arc<Platform> {
 
 impl Shop {
     pub async fn open() -> Shop {
+        Shop::opened(None).await
+    }
+
+    /// Mail goes to this server.
+    pub async fn open_with_smtp(url: &str) -> Shop {
+        Shop::opened(Some(url)).await
+    }
+
+    async fn opened(smtp_url: Option<&str>) -> Shop {
         let dir = Arc::new(tempfile::tempdir().expect("a directory"));
         let clock = Arc::new(AtomicI64::new(Timestamp::from_secs(START).micros()));
-        let platform = open(dir.path(), &clock).await;
+        let platform = open(dir.path(), &clock, smtp_url).await;
         Shop { platform, dir, clock, sequence: AtomicI64::new(0) }
     }
 
@@ -47,7 +57,7 @@ impl Shop {
     pub async fn crashed(self) -> Shop {
         let Shop { platform, dir, clock, sequence } = self;
         drop(platform);
-        let platform = open(dir.path(), &clock).await;
+        let platform = open(dir.path(), &clock, None).await;
         Shop { platform, dir, clock, sequence }
     }
 

@@ -120,6 +120,34 @@ impl Smtp {
         }
     }
 
+    /// Connects, says hello, begins TLS and signs in; with an envelope, asks whether the server would take such a mail.
+    /// No mail is sent.
+    ///
+    /// # Errors
+    /// What the server said, or what went wrong.
+    pub async fn probe(&self, envelope: Option<&Envelope>) -> Result<(), String> {
+        let failed = |delivery: Delivery| match delivery {
+            Delivery::Accepted { answer }
+            | Delivery::Deferred { answer, .. }
+            | Delivery::Rejected { answer, .. }
+            | Delivery::InDoubt { answer } => answer,
+        };
+        let mut connection = self.connect().await.map_err(failed)?;
+        if let Some(envelope) = envelope {
+            let from = wire_address(&envelope.from).map_err(|error| error.to_string())?;
+            let to = wire_address(&envelope.to).map_err(|error| error.to_string())?;
+            for command in [format!("MAIL FROM:<{from}>\r\n"), format!("RCPT TO:<{to}>\r\n")] {
+                let answer = connection.command(&command).await?;
+                if !(200..300).contains(&answer.code) {
+                    return Err(answer.text);
+                }
+            }
+        }
+        // Whatever it says to that, all that was asked is answered.
+        let _ = connection.command("QUIT\r\n").await;
+        Ok(())
+    }
+
     async fn connect(&self) -> Result<Connection, Delivery> {
         let address = (self.host.trim_matches(['[', ']']), self.port);
         let tcp = tokio::time::timeout(self.timeouts.connect, TcpStream::connect(address))
