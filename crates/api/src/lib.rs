@@ -24,6 +24,7 @@ mod shape;
 mod status;
 mod suppressions;
 mod templates;
+mod traits;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -76,6 +77,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(profiles::routes())
         .merge(segments::routes())
+        .merge(traits::routes())
         .merge(templates::routes())
         .merge(journeys::routes())
         .merge(messages::routes())

@@ -171,6 +171,19 @@ pub struct Profile {
     pub merged: Vec<Merge>,
     /// Computed values.
     pub scores: BTreeMap<String, Option<f64>>,
+    /// The value of every trait.
+    pub traits: Vec<ProfileTrait>,
+}
+
+/// The value of a trait.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProfileTrait {
+    /// The trait.
+    pub name: String,
+    /// Its value now; null when it is missing.
+    pub value: Option<Value>,
+    /// When it can change next without an event. Scores fall all the time and tell none.
+    pub changes_at: Option<Time>,
 }
 
 /// What a profile is known by.
@@ -262,7 +275,18 @@ async fn assemble(platform: &Platform, workspace: WorkspaceId, id: ProfileId) ->
         code: decision.code.clone(),
         sentence: decision.sentence.clone(),
     };
-    let score = registry.engine.engagement_score(&hot.segments, platform.clock.now());
+    let facts = flow::Facts { profile: &hot.profile, zone: &registry.zone };
+    let values = registry.engine.trait_values(&hot.segments, &facts, platform.clock.now());
+    let traits: Vec<ProfileTrait> = values
+        .into_iter()
+        .map(|each| ProfileTrait {
+            name: each.name,
+            value: each.value,
+            changes_at: each.changes_at.map(Time::from),
+        })
+        .collect();
+    let score = traits.iter().find(|each| each.name == segment::score::NAME);
+    let score = score.and_then(|each| each.value.as_ref()?.as_f64());
     Ok(Profile {
         person: Person::of(&found),
         identifiers: identifiers(&hot),
@@ -275,7 +299,8 @@ async fn assemble(platform: &Platform, workspace: WorkspaceId, id: ProfileId) ->
         merged: merges
             .map(|merge| Merge { from: merge.source.0, at: merge.at.into(), reason: merge.reason })
             .collect(),
-        scores: BTreeMap::from([("engagement_score".to_owned(), score)]),
+        scores: BTreeMap::from([(segment::score::NAME.to_owned(), score)]),
+        traits,
     })
 }
 

@@ -537,7 +537,13 @@ async fn attributes(platform: &Platform, workspace: WorkspaceId) -> Result<Vec<K
             }
         }
     }
-    known.entry("engagement_score".to_owned()).or_insert(("number", vec![json!(80)]));
+    for (name, each) in &platform.registry(workspace).traits {
+        let kind = match each.figure.value_type() {
+            "number" => "number",
+            _ => "text",
+        };
+        known.insert(name.clone(), (kind, Vec::new()));
+    }
     let attribute = |(name, (kind, examples)): (String, (&str, _))| KnownAttribute {
         name,
         kind: kind.to_owned(),

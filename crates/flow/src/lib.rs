@@ -23,6 +23,7 @@ mod segments;
 mod send;
 mod step;
 mod suppression;
+pub mod traits;
 mod transport;
 mod worker;
 

@@ -23,6 +23,8 @@ pub enum DefinitionKind {
     Journey,
     /// What they get.
     Template,
+    /// A figure of theirs by name.
+    Trait,
 }
 
 impl DefinitionKind {
@@ -32,6 +34,7 @@ impl DefinitionKind {
             DefinitionKind::Segment => "segment",
             DefinitionKind::Journey => "journey",
             DefinitionKind::Template => "template",
+            DefinitionKind::Trait => "trait",
         }
     }
 }
@@ -90,7 +93,7 @@ pub fn problem(path: &str, error: &expr::Error) -> Problem {
     }
 }
 
-fn parse(text: &str) -> Result<expr::Condition, Error> {
+pub(crate) fn parse(text: &str) -> Result<expr::Condition, Error> {
     expr::parse(text).map_err(|error| Error::Invalid {
         code: "invalid_condition",
         detail: error.to_string(),
@@ -140,14 +143,15 @@ impl Platform {
         })
     }
 
-    async fn fed(
+    pub(crate) async fn fed(
         &self,
         workspace: WorkspaceId,
         condition: &expr::Condition,
         registry: &Registry,
     ) -> Result<segment::Preview, Error> {
         let segments: Vec<segment::Definition> = registry.engine.segments().cloned().collect();
-        let mut preview = segment::Preview::new(condition, &segments, self.clock.now())
+        let traits = crate::traits::compiled(&registry.traits);
+        let mut preview = segment::Preview::with_traits(condition, &segments, &traits, self.clock.now())
             .map_err(|error| Error::invalid("invalid_condition", "/where", error.to_string()))?;
         let needs = preview.needs();
         if needs.is_empty() {
@@ -167,7 +171,7 @@ impl Platform {
         .map_err(|error| Error::Bug(error.to_string()))?
     }
 
-    async fn all_profiles(&self, workspace: WorkspaceId) -> Result<Vec<(ProfileId, Hot)>, Error> {
+    pub(crate) async fn all_profiles(&self, workspace: WorkspaceId) -> Result<Vec<(ProfileId, Hot)>, Error> {
         let mut out = Vec::new();
         let mut after = ProfileId(0);
         loop {
@@ -325,6 +329,7 @@ impl Platform {
             DefinitionKind::Template => {
                 registry::compile_template(body)?;
             }
+            DefinitionKind::Trait => self.check_trait(workspace, row)?,
         }
         Ok(())
     }
