@@ -18,6 +18,7 @@ mod pages;
 mod problem;
 mod profiles;
 mod query;
+mod rfm;
 mod segments;
 mod settings;
 mod shape;
@@ -78,6 +79,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(profiles::routes())
         .merge(segments::routes())
         .merge(traits::routes())
+        .merge(rfm::routes())
         .merge(templates::routes())
         .merge(journeys::routes())
         .merge(messages::routes())

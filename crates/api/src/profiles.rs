@@ -102,6 +102,9 @@ pub struct Which {
     pub q: Option<String>,
     /// Members of this segment.
     pub segment: Option<String>,
+    /// For whom this condition holds now, in the order in which they became known; without `q` and `segment`.
+    #[serde(rename = "where")]
+    pub condition: Option<String>,
 }
 
 /// Profiles, the most recently seen first.
@@ -122,6 +125,14 @@ pub(crate) async fn listing(
     paging: &Paging,
 ) -> Result<Listing<ProfileRow>, Problem> {
     let (words, segment) = (given(&which.q), given(&which.segment));
+    if let Some(condition) = given(&which.condition) {
+        let many = (paging.offset() + paging.ask()) as usize;
+        let found = platform.matching(workspace, condition, many).await?;
+        let mut ids: Vec<ProfileId> = found.ids.into_iter().skip(paging.offset() as usize).collect();
+        let next_cursor = paging.cut_counted(&mut ids);
+        let items = rows_of(platform, workspace, &ids).await?;
+        return Ok(Listing { items, next_cursor, total: Some(found.count as i64) });
+    }
     let mut rows =
         platform.store.search_profiles(workspace, words, segment, paging.offset(), paging.ask()).await?;
     let next_cursor = paging.cut_counted(&mut rows);

@@ -67,6 +67,7 @@ impl Platform {
             registries: RwLock::new(HashMap::new()),
             fills: crate::fill::Fills::default(),
             recommender: crate::recommend::Recommender::default(),
+            refreshing: tokio::sync::Mutex::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,
         };

@@ -88,6 +88,7 @@ pub struct Platform {
     pub(crate) registries: RwLock<HashMap<WorkspaceId, Arc<Registry>>>,
     pub(crate) fills: crate::fill::Fills,
     pub(crate) recommender: Recommender,
+    pub(crate) refreshing: tokio::sync::Mutex<()>,
     pub(crate) stepped: AtomicI64,
     pub(crate) started_at: Timestamp,
     pub(crate) secret: String,
