@@ -94,8 +94,8 @@ export function useListing<T>(path: string, filters: Record<string, string | num
 }
 
 export type {
-  Answer, Check, Entry, EventRow, Explained, Explanation, JourneyRow, MessageRow, NewKey, Overview, Preview, ProfileRow, Profile, Reason,
-  Schema, Segment, SegmentRow, Session, Settings, TimelineRow, Vocabulary,
+  Answer, Bar, Check, Entry, FigureCheck, FigurePreview, EventRow, Explained, Explanation, JourneyRow, MessageRow, NewKey, Overview, Preview, ProfileRow, Profile, Reason, Rfm, RfmCell, RfmModel,
+  Schema, Segment, SegmentRow, Session, Settings, Spread, TimelineRow, Trait, TraitRow, Vocabulary,
 } from "./api.gen";
 
 /** A journey; its document is free JSON to the API, and has this form once it was saved. */

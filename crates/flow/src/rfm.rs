@@ -341,7 +341,13 @@ impl Platform {
     ) -> Result<(Vec<Scored>, RfmReport), Error> {
         let settings = self.rfm_settings(workspace).await?;
         let zone = self.registry(workspace).zone.clone();
+        let wanted = self.stepped.load(std::sync::atomic::Ordering::Acquire);
         self.lake_caught_up().await;
+        if self.lake.position() < wanted {
+            // Orders that are missing would take attributes away.
+            let text = "The lake has not caught up with the log yet: try again in a moment.";
+            return Err(Error::Unavailable(text.to_owned()));
+        }
         let lake = self.lake.clone();
         tokio::task::spawn_blocking(move || {
             orders(&lake, workspace, &settings, &zone, now).map(|customers| score(customers, now))
