@@ -503,6 +503,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rfm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who buys how recently, how often and for how much, as of the last refresh. */
+        get: operations["rfm"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rfm/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refreshes now and answers when it is done. 409 while a refresh runs. */
+        post: operations["refresh_rfm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rfm/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes what is read and when. */
+        put: operations["put_rfm_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/segments": {
         parameters: {
             query?: never;
@@ -989,6 +1040,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/traits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All traits with the spread of their values over the first 10,000 profiles. */
+        get: operations["traits"];
+        put?: never;
+        /** Makes a trait, fills it from history and keeps it true from then on. 409 when there is one of this name. */
+        post: operations["create_trait"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Checks a figure's text while somebody types. */
+        post: operations["check_trait"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** How a figure's values are spread over all history and all profiles. */
+        post: operations["preview_trait"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One trait with the spread of its values over all profiles, who asks for it, and its versions. */
+        get: operations["trait"];
+        /** Writes a new version of a trait and puts it in force. Its name stays. */
+        put: operations["put_trait"];
+        post?: never;
+        /** Takes a trait out of force, unless a condition asks for it. A redefined `engagement_score` becomes what it ships as. */
+        delete: operations["delete_trait"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1263,6 +1385,15 @@ export interface components {
             updated_at: components["schemas"]["Time"];
             /** @description Its value. */
             value: unknown;
+        };
+        /** @description So many profiles from one value to another. */
+        Bar: {
+            /** @description Profiles. */
+            count: number;
+            /** @description The lowest. */
+            from: unknown;
+            /** @description The highest. */
+            to: unknown;
         };
         /** @description A catalogue. */
         Catalog: {
@@ -1590,6 +1721,31 @@ export interface components {
             holds: boolean;
             /** @description Part by part. */
             tree: components["schemas"]["Explained"];
+        };
+        /** @description Whether a figure can be saved. */
+        FigureCheck: {
+            /** @description What must be corrected. */
+            errors: components["schemas"]["Finding"][];
+            /** @description The tree. */
+            json: unknown;
+            /** @description It can be saved. */
+            ok: boolean;
+            /** @description In plain English. */
+            sentence: string;
+        };
+        /** @description The spread of a figure before it is a trait. */
+        FigurePreview: components["schemas"]["Spread"] & {
+            /** @description Some profiles with their values, the highest first. */
+            sample: components["schemas"]["Sampled"][];
+            /** @description In plain English. */
+            sentence: string;
+            /** @description number, date, or empty when the property decides. */
+            type: string;
+        };
+        /** @description A figure. */
+        FigureRequest: {
+            /** @description Its text. */
+            figure?: string;
         };
         /** @description A fault in something a person wrote, or what deserves a look there. */
         Finding: {
@@ -2367,6 +2523,36 @@ export interface components {
              */
             total?: number | null;
         };
+        /** @description A page of a list. */
+        Listing_TraitRow: {
+            /** @description The rows. */
+            items: {
+                /** @description What it is for. */
+                description: string;
+                /** @description What its value is. */
+                figure: string;
+                /** @description Its id, which is its name. */
+                id: string;
+                /** @description What conditions and templates call it. */
+                name: string;
+                /** @description That in plain English. */
+                sentence: string;
+                /** @description It ships with every workspace and is not defined otherwise. */
+                ships: boolean;
+                /** @description How its values are spread over the profiles asked. */
+                spread: components["schemas"]["Spread"];
+                /** @description number, date, or empty when the property decides. */
+                type: string;
+                updated_at?: components["schemas"]["Time"] | null;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
         /** @description A segment a profile is in. */
         Membership: {
             /** @description The segment. */
@@ -2686,6 +2872,8 @@ export interface components {
             /** @description The segments it is in. */
             segments: components["schemas"]["Membership"][];
             suppressed?: components["schemas"]["Suppression"] | null;
+            /** @description The value of every trait. */
+            traits: components["schemas"]["ProfileTrait"][];
         };
         /** @description A profile in a list. */
         ProfileRow: components["schemas"]["Person"] & {
@@ -2696,6 +2884,14 @@ export interface components {
             segments?: number | null;
             since?: components["schemas"]["Time"] | null;
             until?: components["schemas"]["Time"] | null;
+        };
+        /** @description The value of a trait. */
+        ProfileTrait: {
+            changes_at?: components["schemas"]["Time"] | null;
+            /** @description The trait. */
+            name: string;
+            /** @description Its value now; null when it is missing. */
+            value?: unknown;
         };
         /** @description A refused item. */
         Quarantined: {
@@ -2773,6 +2969,119 @@ export interface components {
             text: string;
             /** @description What was changed for safety. */
             warnings: string[];
+        };
+        /** @description Who buys how recently, how often and for how much, and what to expect. */
+        Rfm: {
+            /** @description Profiles whose figures changed by the last refresh. */
+            changed: number;
+            /** @description Profiles with orders. */
+            customers: number;
+            due_at?: components["schemas"]["Time"] | null;
+            /** @description Recency 5 to 1 by frequency 1 to 5; empty before the first time. */
+            grid: components["schemas"]["RfmCell"][];
+            /** @description The groups, the best first. */
+            groups: components["schemas"]["RfmGroup"][];
+            /** @description Orders read. */
+            orders: number;
+            orders_model?: components["schemas"]["RfmModel"] | null;
+            refreshed_at?: components["schemas"]["Time"] | null;
+            /** @description Those with more than one order. */
+            repeat_customers: number;
+            /** @description What is read, and when. */
+            settings: components["schemas"]["RfmSetup"];
+            /**
+             * Format: double
+             * @description Their value.
+             */
+            value: number;
+            value_model?: components["schemas"]["RfmModel"] | null;
+        };
+        /** @description A place of the grid. */
+        RfmCell: {
+            /** @description Customers there. */
+            count: number;
+            /**
+             * Format: int32
+             * @description 1 (seldom) to 5.
+             */
+            frequency: number;
+            /** @description The group of this place. */
+            group: string;
+            /**
+             * Format: double
+             * @description What each has spent on average; null where nobody is.
+             */
+            mean_value?: number | null;
+            /**
+             * Format: int32
+             * @description 1 (longest ago) to 5.
+             */
+            recency: number;
+        };
+        /** @description A group. */
+        RfmGroup: {
+            /** @description Customers. */
+            count: number;
+            /** @description Its name, as the attribute `rfm_group` says. */
+            name: string;
+            /**
+             * Format: double
+             * @description What is expected of them in a year; null without models.
+             */
+            predicted_value?: number | null;
+            /**
+             * Format: double
+             * @description What they have spent together.
+             */
+            value: number;
+            /** @description The condition that holds for them. */
+            where: string;
+        };
+        /** @description A fitted model. */
+        RfmModel: {
+            /** @description How many those are. */
+            customers: number;
+            /**
+             * Format: double
+             * @description The logarithm of the likelihood of the customers it was fitted on.
+             */
+            log_likelihood: number;
+            /** @description Its parameters. */
+            parameters: components["schemas"]["RfmParameter"][];
+        };
+        /** @description A parameter of a model. */
+        RfmParameter: {
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its 95% confidence interval.
+             */
+            low?: number | null;
+            /** @description Its name in the paper. */
+            name: string;
+            /**
+             * Format: double
+             * @description The most likely value.
+             */
+            value: number;
+        };
+        /** @description What is read, and when. */
+        RfmSetup: {
+            /** @description The event that is an order. */
+            event: string;
+            /** @description The property that holds its value: the first of these that is a number. */
+            revenue: string[];
+            /** @description Cron's grammar, in the time zone of the workspace. */
+            schedule: string;
+        };
+        /** @description A profile with its value. */
+        Sampled: components["schemas"]["ProfileRow"] & {
+            /** @description Its value. */
+            value: unknown;
         };
         /** @description The tables that can be asked. */
         Schema: {
@@ -2905,6 +3214,21 @@ export interface components {
         SignIn: {
             /** @description The token that the server printed at its start, or an API key. */
             token: string;
+        };
+        /** @description How values are spread over profiles. */
+        Spread: {
+            /** @description Profiles that have a value. */
+            count: number;
+            /** @description Bars from the lowest value to the highest; of texts the most frequent ones. */
+            histogram: components["schemas"]["Bar"][];
+            /** @description The highest value. */
+            max?: unknown;
+            /** @description The value in the middle. */
+            median?: unknown;
+            /** @description The lowest value. */
+            min?: unknown;
+            /** @description Profiles that have none. */
+            missing: number;
         };
         /** @description A question. */
         SqlAsk: {
@@ -3042,6 +3366,67 @@ export interface components {
             /** @description What was decided. */
             title: string;
         };
+        /** @description A trait. */
+        Trait: components["schemas"]["TraitRow"] & {
+            /** @description Its figure as a tree. */
+            json: unknown;
+            /** @description Segments and journeys whose conditions ask for it. */
+            used_by: components["schemas"]["TraitUse"][];
+            /** @description Its versions, newest first; none while it is what it ships as. */
+            versions: components["schemas"]["TraitVersion"][];
+        };
+        /** @description What a trait is made from. */
+        TraitDraft: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description What its value is. */
+            figure?: string;
+            /** @description Its name; small letters, digits and underscores. */
+            name?: string;
+        };
+        /** @description A trait in a list. */
+        TraitRow: {
+            /** @description What it is for. */
+            description: string;
+            /** @description What its value is. */
+            figure: string;
+            /** @description Its id, which is its name. */
+            id: string;
+            /** @description What conditions and templates call it. */
+            name: string;
+            /** @description That in plain English. */
+            sentence: string;
+            /** @description It ships with every workspace and is not defined otherwise. */
+            ships: boolean;
+            /** @description How its values are spread over the profiles asked. */
+            spread: components["schemas"]["Spread"];
+            /** @description number, date, or empty when the property decides. */
+            type: string;
+            updated_at?: components["schemas"]["Time"] | null;
+        };
+        /** @description Who asks for a trait. */
+        TraitUse: {
+            /** @description Its id. */
+            id: string;
+            /** @description segment or journey. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description A version of a trait. */
+        TraitVersion: {
+            /** @description When it was written. */
+            at: components["schemas"]["Time"];
+            /** @description Who wrote it. */
+            author: string;
+            /** @description Its figure. */
+            figure: string;
+            /**
+             * Format: int64
+             * @description From 1.
+             */
+            version: number;
+        };
         /** @description Where mail goes. */
         Transport: {
             /** @description The command line, the environment or the demo decides: what is stored does not apply. */
@@ -3122,6 +3507,7 @@ export interface components {
 }
 export type Answer = components['schemas']['Answer'];
 export type Attribute = components['schemas']['Attribute'];
+export type Bar = components['schemas']['Bar'];
 export type Catalog = components['schemas']['Catalog'];
 export type Change = components['schemas']['Change'];
 export type Check = components['schemas']['Check'];
@@ -3149,6 +3535,9 @@ export type Evidence = components['schemas']['Evidence'];
 export type ExplainRequest = components['schemas']['ExplainRequest'];
 export type Explained = components['schemas']['Explained'];
 export type Explanation = components['schemas']['Explanation'];
+export type FigureCheck = components['schemas']['FigureCheck'];
+export type FigurePreview = components['schemas']['FigurePreview'];
+export type FigureRequest = components['schemas']['FigureRequest'];
 export type Finding = components['schemas']['Finding'];
 export type Funnel = components['schemas']['Funnel'];
 export type Growth = components['schemas']['Growth'];
@@ -3188,6 +3577,7 @@ export type ListingSegmentRow = components['schemas']['Listing_SegmentRow'];
 export type ListingSuppression = components['schemas']['Listing_Suppression'];
 export type ListingTemplate = components['schemas']['Listing_Template'];
 export type ListingTimelineRow = components['schemas']['Listing_TimelineRow'];
+export type ListingTraitRow = components['schemas']['Listing_TraitRow'];
 export type Membership = components['schemas']['Membership'];
 export type Merge = components['schemas']['Merge'];
 export type Message = components['schemas']['Message'];
@@ -3209,12 +3599,20 @@ export type Preview = components['schemas']['Preview'];
 export type Problem = components['schemas']['Problem'];
 export type Profile = components['schemas']['Profile'];
 export type ProfileRow = components['schemas']['ProfileRow'];
+export type ProfileTrait = components['schemas']['ProfileTrait'];
 export type Quarantined = components['schemas']['Quarantined'];
 export type Reason = components['schemas']['Reason'];
 export type Recommendations = components['schemas']['Recommendations'];
 export type Region = components['schemas']['Region'];
 export type RenderAsk = components['schemas']['RenderAsk'];
 export type Rendered = components['schemas']['Rendered'];
+export type Rfm = components['schemas']['Rfm'];
+export type RfmCell = components['schemas']['RfmCell'];
+export type RfmGroup = components['schemas']['RfmGroup'];
+export type RfmModel = components['schemas']['RfmModel'];
+export type RfmParameter = components['schemas']['RfmParameter'];
+export type RfmSetup = components['schemas']['RfmSetup'];
+export type Sampled = components['schemas']['Sampled'];
 export type Schema = components['schemas']['Schema'];
 export type Segment = components['schemas']['Segment'];
 export type SegmentCount = components['schemas']['SegmentCount'];
@@ -3226,6 +3624,7 @@ export type Session = components['schemas']['Session'];
 export type SessionWorkspace = components['schemas']['SessionWorkspace'];
 export type Settings = components['schemas']['Settings'];
 export type SignIn = components['schemas']['SignIn'];
+export type Spread = components['schemas']['Spread'];
 export type SqlAsk = components['schemas']['SqlAsk'];
 export type Statement = components['schemas']['Statement'];
 export type Suppression = components['schemas']['Suppression'];
@@ -3237,6 +3636,11 @@ export type Tick = components['schemas']['Tick'];
 export type Time = components['schemas']['Time'];
 export type TimelineRow = components['schemas']['TimelineRow'];
 export type TraceStep = components['schemas']['TraceStep'];
+export type Trait = components['schemas']['Trait'];
+export type TraitDraft = components['schemas']['TraitDraft'];
+export type TraitRow = components['schemas']['TraitRow'];
+export type TraitUse = components['schemas']['TraitUse'];
+export type TraitVersion = components['schemas']['TraitVersion'];
 export type Transport = components['schemas']['Transport'];
 export type TransportDraft = components['schemas']['TransportDraft'];
 export type TransportKind = components['schemas']['TransportKind'];
@@ -3894,6 +4298,8 @@ export interface operations {
                 q?: string;
                 /** @description Members of this segment. */
                 segment?: string;
+                /** @description For whom this condition holds now, in the order in which they became known; without `q` and `segment`. */
+                where?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows of a page, 1 to 500; 50 otherwise. */
@@ -4081,6 +4487,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rfm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rfm"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    refresh_rfm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rfm"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_rfm_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RfmSetup"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rfm"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -4960,6 +5430,167 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Listing_Template"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    traits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_TraitRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    create_trait: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TraitDraft"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trait"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    check_trait: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FigureRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FigureCheck"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    preview_trait: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FigureRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FigurePreview"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    trait: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trait"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_trait: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TraitDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trait"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_trait: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -94,9 +94,10 @@ export function useListing<T>(path: string, filters: Record<string, string | num
 }
 
 export type {
-  Answer, Check, Completions, Coverage, Dependent, Entry, EventRow, EventVocabulary, Explained, Explanation, Funnel, Growth, Hinted, JourneyRow,
-  KnownName, KnownValue, MessageRow, NewKey, Overlap, Overview, Past, Preview, ProfileRow, Profile, Reason, Region, Schema, Segment, SegmentRow,
-  Session, Settings, TimelineRow, TransportResult, Vocabulary,
+  Answer, Bar, Check, Completions, Coverage, Dependent, Entry, EventRow, EventVocabulary, Explained, Explanation, FigureCheck,
+  FigurePreview, Funnel, Growth, Hinted, JourneyRow, KnownName, KnownValue, MessageRow, NewKey, Overlap, Overview, Past, Preview,
+  Profile, ProfileRow, Reason, Region, Rfm, RfmCell, RfmModel, Schema, Segment, SegmentRow, Session, Settings, Spread, TimelineRow,
+  Trait, TraitRow, TransportResult, Vocabulary,
 } from "./api.gen";
 
 /** A journey; its document is free JSON to the API, and has this form once it was saved. */

@@ -22,12 +22,14 @@ mod pages;
 mod problem;
 mod profiles;
 mod query;
+mod rfm;
 mod segments;
 mod settings;
 mod shape;
 mod status;
 mod suppressions;
 mod templates;
+mod traits;
 mod vocabulary;
 
 use std::future::Future;
@@ -87,6 +89,8 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(insight::routes())
         .merge(identity::routes())
         .merge(segments::routes())
+        .merge(traits::routes())
+        .merge(rfm::routes())
         .merge(templates::routes())
         .merge(journeys::routes())
         .merge(messages::routes())

@@ -104,6 +104,9 @@ pub struct Which {
     pub q: Option<String>,
     /// Members of this segment.
     pub segment: Option<String>,
+    /// For whom this condition holds now, in the order in which they became known; without `q` and `segment`.
+    #[serde(rename = "where")]
+    pub condition: Option<String>,
 }
 
 /// Profiles, the most recently seen first.
@@ -124,6 +127,14 @@ pub(crate) async fn listing(
     paging: &Paging,
 ) -> Result<Listing<ProfileRow>, Problem> {
     let (words, segment) = (given(&which.q), given(&which.segment));
+    if let Some(condition) = given(&which.condition) {
+        let many = (paging.offset() + paging.ask()) as usize;
+        let found = platform.matching(workspace, condition, many).await?;
+        let mut ids: Vec<ProfileId> = found.ids.into_iter().skip(paging.offset() as usize).collect();
+        let next_cursor = paging.cut_counted(&mut ids);
+        let items = rows_of(platform, workspace, &ids).await?;
+        return Ok(Listing { items, next_cursor, total: Some(found.count as i64) });
+    }
     let mut rows =
         platform.store.search_profiles(workspace, words, segment, paging.offset(), paging.ask()).await?;
     let next_cursor = paging.cut_counted(&mut rows);
@@ -179,6 +190,19 @@ pub struct Profile {
     pub merged: Vec<Merge>,
     /// Computed values.
     pub scores: BTreeMap<String, Option<f64>>,
+    /// The value of every trait.
+    pub traits: Vec<ProfileTrait>,
+}
+
+/// The value of a trait.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProfileTrait {
+    /// The trait.
+    pub name: String,
+    /// Its value now; null when it is missing.
+    pub value: Option<Value>,
+    /// When it can change next without an event. Scores fall all the time and tell none.
+    pub changes_at: Option<Time>,
 }
 
 /// What a profile is known by.
@@ -274,7 +298,18 @@ pub(crate) async fn assemble(
         code: decision.code.clone(),
         sentence: decision.sentence.clone(),
     };
-    let score = registry.engine.engagement_score(&hot.segments, platform.clock.now());
+    let facts = flow::Facts { profile: &hot.profile, zone: &registry.zone };
+    let values = registry.engine.trait_values(&hot.segments, &facts, platform.clock.now());
+    let traits: Vec<ProfileTrait> = values
+        .into_iter()
+        .map(|each| ProfileTrait {
+            name: each.name,
+            value: each.value,
+            changes_at: each.changes_at.map(Time::from),
+        })
+        .collect();
+    let score = traits.iter().find(|each| each.name == segment::score::NAME);
+    let score = score.and_then(|each| each.value.as_ref()?.as_f64());
     Ok(Profile {
         person: Person::of(&found),
         identifiers: identifiers(&hot),
@@ -287,7 +322,8 @@ pub(crate) async fn assemble(
         merged: merges
             .map(|merge| Merge { from: merge.source.0, at: merge.at.into(), reason: merge.reason })
             .collect(),
-        scores: BTreeMap::from([("engagement_score".to_owned(), score)]),
+        scores: BTreeMap::from([(segment::score::NAME.to_owned(), score)]),
+        traits,
     })
 }
 

@@ -368,7 +368,7 @@ async fn members(
     Ask(paging): Ask<Paging>,
 ) -> Result<Json<Listing<ProfileRow>>, Problem> {
     exists(&app, ws, &id).await?;
-    let which = profiles::Which { q: None, segment: Some(id) };
+    let which = profiles::Which { segment: Some(id), ..profiles::Which::default() };
     Ok(Json(profiles::listing(&app.platform, ws.0, &which, &paging).await?))
 }
 

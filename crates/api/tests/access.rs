@@ -173,6 +173,7 @@ async fn furnish(server: &Server) -> impl Fn(&str) -> String + use<> {
     };
     let condition = format!("name = \"{CANARY}\"");
     made("/api/segments", json!({"id": CANARY, "name": CANARY, "where": condition})).await;
+    made("/api/traits", json!({"name": CANARY, "figure": format!("count \"{CANARY}\"")})).await;
     made("/api/templates", json!({"id": CANARY, "name": CANARY, "subject": CANARY, "body": CANARY})).await;
     let send = json!({"type": "send", "template": CANARY, "next": "end"});
     let nodes = json!({"send": send, "end": {"type": "exit"}});

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::config::{Configuration, Settings};
 use crate::{demo, import};
 
-const WORKSPACE: WorkspaceId = WorkspaceId(1);
+pub(crate) const WORKSPACE: WorkspaceId = WorkspaceId(1);
 
 /// Marks an error as the caller's: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +102,7 @@ pub enum Ask {
     },
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(4 << 20)
@@ -226,7 +226,7 @@ async fn shutdown() {
 }
 
 /// Opens the data directory, runs the workers until they have caught up with the log, and then `ask`.
-async fn with_platform<T>(
+pub(crate) async fn with_platform<T>(
     settings: &Settings,
     ask: impl AsyncFnOnce(&Arc<Platform>) -> Result<T>,
 ) -> Result<T> {
@@ -237,7 +237,7 @@ async fn with_platform<T>(
     answer
 }
 
-async fn catch_up(platform: &Platform) {
+pub(crate) async fn catch_up(platform: &Platform) {
     while platform.lag_events() > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -4,6 +4,7 @@ mod command;
 mod config;
 mod demo;
 mod import;
+mod rfm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,6 +81,14 @@ enum Command {
         #[command(subcommand)]
         ask: command::Ask,
     },
+    /// Recency, frequency and money of all customers of a data directory, with groups and predictions; writes nothing
+    Rfm {
+        /// Scores as of this instant; now otherwise
+        #[arg(long, value_name = "INSTANT")]
+        as_of: Option<String>,
+        #[command(flatten)]
+        settings: Configuration,
+    },
     /// Prints the OpenAPI document of the HTTP interface
     Openapi,
 }
@@ -98,6 +107,7 @@ fn run(line: Line) -> anyhow::Result<()> {
         Command::Render(render) => command::render(&render, json),
         Command::Query { sql, settings } => command::query(&settings.resolve()?, &sql, json),
         Command::Segment { ask } => command::segment(ask, json),
+        Command::Rfm { as_of, settings } => rfm::run(&settings.resolve()?, as_of.as_deref(), json),
         Command::Openapi => command::openapi(),
     }
 }

@@ -85,6 +85,17 @@ fn the_online_retail_file_gives_its_published_figures_and_counts_once() {
     let repeated = rapport.json(&["segment", "count", "count \"Order Completed\" > 1"]);
     assert_eq!(count(&repeated, "count"), 2_845);
 
+    // RFM as of the day after the last row. `.ci/predictions` computes the same with pandas, customer by customer.
+    let found = rapport.json(&["rfm", "--as-of", "2011-12-10T00:00:00Z"]);
+    let of = |name: &str| found["report"][name].as_u64().unwrap();
+    assert_eq!((of("customers"), of("repeat_customers"), of("orders")), (4_338, 2_845, 18_532));
+    assert_eq!(found["report"]["value"], 8_911_407.9);
+    let groups = found["report"]["groups"].as_array().unwrap();
+    assert_eq!(groups.iter().map(|group| group["count"].as_u64().unwrap()).sum::<u64>(), 4_338);
+    if let Some(path) = common::environment("RAPPORT_RFM_OUT") {
+        std::fs::write(path, found.to_string()).unwrap();
+    }
+
     let again = import(&rapport, &copy);
     assert_eq!(again["accepted"], 0);
     assert_eq!(again["duplicates"], report["accepted"]);

@@ -147,7 +147,10 @@ pub fn hint(text: &str, offset: usize) -> Option<Hint> {
 }
 
 fn form_of(word: &str) -> Option<&'static Form> {
-    FORMS.iter().find(|form| form.words.iter().any(|known| known.eq_ignore_ascii_case(word)))
+    FORMS
+        .iter()
+        .chain(crate::FIGURES)
+        .find(|form| form.words.iter().any(|known| known.eq_ignore_ascii_case(word)))
 }
 
 /// The event whose properties are being tested at the end of a text: after `where`, until its test is complete.

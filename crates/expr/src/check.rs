@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::ast::{Aggregate, Condition, EventPattern, Filter, Literal, Op, Test};
 use crate::{Error, parse};
 
-/// The name of the computed trait that every profile has.
-pub(crate) const SCORE: &str = "engagement_score";
-
 /// What a workspace knows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
@@ -19,6 +16,8 @@ pub struct Schema {
     pub segments: Vec<String>,
     /// Properties of events by event and dotted path, with their declared type, as attributes have.
     pub properties: Vec<(String, String, String)>,
+    /// Traits by name. Their types stand among the attributes.
+    pub traits: Vec<String>,
 }
 
 /// Something to correct (an error) or to look at (a warning).
@@ -51,15 +50,20 @@ pub fn check_text(text: &str, schema: &Schema) -> Checked {
         Ok(condition) => condition,
         Err(error) => return Checked { errors: vec![error], ..Checked::default() },
     };
-    let mut checked = Checked::default();
-    for problem in check(&condition, schema) {
+    let (errors, warnings) = placed(text, check(&condition, schema));
+    Checked { condition: Some(condition), errors, warnings }
+}
+
+/// Problems with their places in a text: what must be corrected, and what deserves a look.
+pub(crate) fn placed(text: &str, problems: Vec<Problem>) -> (Vec<Error>, Vec<Error>) {
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    for problem in problems {
         let offset = place_of(text, &problem.name);
         let mut error = Error::at(text, offset, problem.message);
         error.nearest = problem.nearest;
-        if problem.fatal { checked.errors.push(error) } else { checked.warnings.push(error) }
+        if problem.fatal { errors.push(error) } else { warnings.push(error) }
     }
-    checked.condition = Some(condition);
-    checked
+    (errors, warnings)
 }
 
 /// Where a name stands in a text: as a text in quotes, else as a whole word, else anywhere.
@@ -90,6 +94,17 @@ pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
                     message: format!("there is no segment \"{segment}\""),
                     name: segment.clone(),
                     nearest: nearest(segment, schema.segments.iter().map(String::as_str)),
+                    fatal: true,
+                });
+            }
+            Condition::Held { path, .. } if schema.traits.iter().any(|name| *name == path.dotted()) => {
+                problems.push(Problem {
+                    message: format!(
+                        "'{}' is a trait, which is not kept over time: leave out 'for'",
+                        path.dotted()
+                    ),
+                    name: path.dotted().into_owned(),
+                    nearest: None,
                     fatal: true,
                 });
             }
@@ -190,7 +205,7 @@ fn check_event(event: &EventPattern, schema: &Schema, problems: &mut Vec<Problem
 fn check_attribute(name: &str, test: Option<&Test>, schema: &Schema) -> Option<Problem> {
     let Some((_, declared)) = schema.attributes.iter().find(|(known, _)| known == name) else {
         let asks_only = matches!(test, Some(Test::Missing | Test::Present));
-        return (name != SCORE && !asks_only).then(|| Problem {
+        return (!asks_only && !schema.traits.iter().any(|known| known == name)).then(|| Problem {
             message: format!("no profile has an attribute '{name}' yet"),
             name: name.to_owned(),
             nearest: nearest(name, schema.attributes.iter().map(|(known, _)| known.as_str())),

@@ -485,10 +485,10 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         family: "Scores",
-        syntax: "engagement_score <comparison> <number>",
+        syntax: "<trait> <test>",
         example: "engagement_score > 80",
         sentence: "Engagement score is above 80.",
-        note: "Opens, clicks, visits and orders, weighted, halved every 30 days, from 0 to 100.",
+        note: "A trait is asked like an attribute; docs/traits.md. `engagement_score` is there from the start: opens, clicks, visits and orders, weighted, halved every 30 days, from 0 to 100.",
         words: &["engagement_score"],
     },
     Form {

@@ -35,7 +35,8 @@ pub(crate) struct Placed {
     pub offset: usize,
 }
 
-const SIGNS: [&str; 15] = ["!=", "<=", ">=", "==", "<>", "=", "<", ">", "(", ")", ",", ".", "%", "≥", "≤"];
+const SIGNS: [&str; 17] =
+    ["!=", "<=", ">=", "==", "<>", "=", "<", ">", "(", ")", ",", ".", "%", "≥", "≤", "*", "+"];
 
 pub(crate) fn lex(text: &str) -> Result<Vec<Placed>, Error> {
     if text.len() > crate::TEXT_BYTES_MAX {

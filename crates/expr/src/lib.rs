@@ -19,6 +19,7 @@ mod check;
 mod describe;
 mod error;
 mod eval;
+mod figure;
 mod forms;
 mod lex;
 mod name;
@@ -38,8 +39,11 @@ pub use error::Error;
 pub use eval::{
     Attributes, Consented, Leaf, NoAttributes, draw, elements_pass, evaluate_attribute, lookup, test_value,
 };
+pub use figure::{
+    CheckedFigure, FIGURES, Figure, TERMS_MAX, Term, check_figure, check_figure_text, describe_figure,
+};
 pub use forms::{FORMS, Form};
-pub use parse::{parse, parse_filter};
+pub use parse::{parse, parse_figure, parse_filter};
 
 /// Depth of nested groups and negations.
 pub const DEPTH_MAX: usize = 50;

@@ -1,7 +1,10 @@
 //! From text to tree: a recursive descent with bounded depth, whose errors say what could have stood there.
 
+mod figure;
 mod leaf;
 mod test;
+
+pub use figure::parse_figure;
 
 use crate::ast::*;
 use crate::calendar::{Span, Unit, When};

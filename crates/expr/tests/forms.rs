@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use expr::{Condition, FORMS, Schema};
+use expr::{Condition, FIGURES, FORMS, Figure, Schema};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/conditions.md");
 const BEGIN: &str = "<!-- forms: written from expr::FORMS -->\n";
@@ -21,8 +21,19 @@ fn every_example_parses_prints_as_itself_and_reads_as_its_sentence() {
 }
 
 #[test]
+fn every_example_of_a_figure_parses_prints_as_itself_and_reads_as_its_sentence() {
+    for form in FIGURES {
+        let figure =
+            expr::parse_figure(form.example).unwrap_or_else(|error| panic!("{}: {error}", form.example));
+        assert_eq!(figure.to_string(), form.example);
+        assert_eq!(expr::describe_figure(&figure), form.sentence);
+        assert_eq!(Figure::from_json(&figure.to_json()).unwrap(), figure);
+    }
+}
+
+#[test]
 fn every_word_of_a_form_has_a_hint() {
-    let words: BTreeSet<&str> = FORMS.iter().flat_map(|form| form.words).copied().collect();
+    let words: BTreeSet<&str> = FORMS.iter().chain(FIGURES).flat_map(|form| form.words).copied().collect();
     for word in words {
         assert_eq!(expr::hint(word, 1).map(|hint| hint.to), Some(word.len()), "{word}");
     }
@@ -38,7 +49,7 @@ fn every_word_of_a_form_has_a_hint() {
 fn written() -> String {
     let mut out = String::new();
     let mut family = "";
-    for form in FORMS {
+    for form in FORMS.iter().chain(FIGURES) {
         if form.family != family {
             let gap = if family.is_empty() { "" } else { "\n" };
             family = form.family;

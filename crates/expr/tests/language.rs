@@ -239,6 +239,7 @@ fn a_filter_reads_nested_lists_and_rows() {
 #[test]
 fn an_unknown_event_is_a_warning_and_an_unknown_segment_an_error() {
     let schema = Schema {
+        traits: vec!["engagement_score".to_owned()],
         attributes: vec![("age".into(), "number".into())],
         events: vec!["Order Completed".into()],
         segments: vec!["VIP".into()],
@@ -256,6 +257,7 @@ fn a_test_that_does_not_fit_a_declared_type_is_an_error() {
     let of = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
     let property = |name: &str, kind: &str| ("Order Completed".to_owned(), name.to_owned(), kind.to_owned());
     let schema = Schema {
+        traits: vec!["engagement_score".to_owned()],
         attributes: vec![
             of("age", "number"),
             of("plan", "text"),
@@ -290,6 +292,7 @@ fn a_test_that_does_not_fit_a_declared_type_is_an_error() {
     fatal(r#"did "Order Completed" where (currency = "EUR" and not any revenue (a = 1))"#, "only lists");
     fatal(r#"sum(currency) of "Order Completed" > 3"#, "needs numbers");
     fatal(r#"entered segment "VOP""#, "no segment");
+    fatal("engagement_score > 3 for 2 days", "not kept over time");
     fits("age in (\"x\", 3) and raw > \"a\" and born on Monday and tags contains \"x\" and tags length > 3");
     fits(r#""Order Completed" where revenue > 3 then "Order *" where any products (price > 3)"#);
     fits(r#"last(currency) of "Order Completed" = "EUR" and engagement_score > 3 and left segment "VIP""#);

@@ -1,14 +1,10 @@
 //! What people ask about a condition or a segment beside who is in it: where a tree is wrong, how each clause narrows it,
 //! how it would have grown, who depends on it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use expr::Condition;
 use model::time::DAY;
-use model::{ProfileId, Timestamp, Value, WorkspaceId};
+use model::{Timestamp, Value, WorkspaceId};
 
-use crate::hot::{Facts, Hot};
 use crate::platform::Platform;
 use crate::segments::{Check, problem};
 use crate::{Error, Problem};
@@ -55,15 +51,6 @@ pub struct Dependent {
     pub name: String,
     /// Where in it.
     pub place: String,
-}
-
-/// Stops work in a thread when whoever waits for it has gone.
-struct Stop(Arc<AtomicBool>);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// What is wrong with the parts of a tree, each with its place in the tree.
@@ -209,63 +196,13 @@ impl Platform {
         if self.store.count_profiles(workspace).await? > TREND_PROFILES_MAX {
             return Ok(Vec::new());
         }
-        let registry = self.registry(workspace);
-        let segments: Vec<segment::Definition> = registry.engine.segments().cloned().collect();
         let now = self.clock.now();
-        let mut previews = Vec::new();
+        let mut past = Vec::new();
         for back in (0..TREND_POINTS).rev() {
             let at = now - back * TREND_DAYS * DAY;
-            let preview = segment::Preview::new(&condition, &segments, at)
-                .map_err(|error| Error::invalid("invalid_condition", "/where", error.to_string()))?;
-            previews.push((at, preview));
+            past.push((at, self.found(workspace, &condition, at, 0).await?.count));
         }
-        let needs = previews.first().map(|(_, preview)| preview.needs()).unwrap_or_default();
-        if !needs.is_empty() {
-            self.lake_caught_up().await;
-        }
-        let profiles = self.decoded(workspace).await?;
-        let lake = self.lake.clone();
-        let zone = registry.zone.clone();
-        let stop = Stop(Arc::default());
-        let stopped = stop.0.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            let names: Vec<String> = needs.iter().map(|need| need.event.clone()).collect();
-            if !names.is_empty() {
-                let with_properties = needs.iter().any(|need| !need.properties.is_empty());
-                lake.scan(workspace.0, &names, i64::MAX, with_properties, &mut |row| {
-                    if stopped.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    for (at, preview) in &mut previews {
-                        if row.timestamp <= *at {
-                            preview.feed(row.profile_id, row.name, row.timestamp, row.properties);
-                        }
-                    }
-                })?;
-            }
-            let count = |(at, preview): (Timestamp, segment::Preview)| {
-                let facts =
-                    profiles.iter().map(|(id, hot)| (id.0, Facts { profile: &hot.profile, zone: &zone }));
-                (at, preview.finish(facts, 0).count)
-            };
-            Ok(previews.into_iter().map(count).collect())
-        });
-        let found = work.await.map_err(|error| Error::Bug(error.to_string()))?;
-        drop(stop);
-        found
-    }
-
-    async fn decoded(&self, workspace: WorkspaceId) -> Result<Vec<(ProfileId, Hot)>, Error> {
-        let mut out = Vec::new();
-        let mut after = ProfileId(0);
-        loop {
-            let rows = self.store.scan_profiles(workspace, after, 5_000).await?;
-            let Some(last) = rows.last() else { return Ok(out) };
-            after = last.id;
-            for row in &rows {
-                out.push((row.id, Hot::decode(&row.state)?));
-            }
-        }
+        Ok(past)
     }
 
     /// What refers to a segment: segments by their condition, journeys by trigger, branches and exits.

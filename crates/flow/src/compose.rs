@@ -67,9 +67,7 @@ impl Platform {
             let names: Vec<&str> =
                 registry.engine.memberships(&hot.segments).map(|(d, _)| d.name.as_str()).collect();
             customer.insert("segments".to_owned(), json!(names));
-            if let Some(score) = registry.engine.engagement_score(&hot.segments, order.now) {
-                customer.insert("engagement_score".to_owned(), json!(score));
-            }
+            crate::traits::put(&mut customer, registry, hot, order.now);
             let offer = self.offer(workspace, &hot.history, RECOMMENDED_MAX).await?;
             trace.extend(offer.trace);
             recommendations.insert(row.id.0.to_string(), json!(offer.items));

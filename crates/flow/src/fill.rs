@@ -32,8 +32,8 @@ const CATCH_UP_ROUNDS_MAX: usize = 1_000;
 pub(crate) enum Rebuilt {
     /// Everything.
     All,
-    /// What follows from one segment or journey.
-    One(String),
+    /// What follows from these segments or journeys.
+    Of(Vec<String>),
 }
 
 struct Inner {
@@ -95,8 +95,8 @@ impl Fill {
     pub fn explains(&self, change: &segment::Change) -> bool {
         match &self.rebuilt {
             Rebuilt::All => true,
-            Rebuilt::One(id) => {
-                change.segment == *id
+            Rebuilt::Of(ids) => {
+                ids.contains(&change.segment)
                     || matches!(change.cause, segment::Cause::Definition | segment::Cause::Segment(_))
             }
         }
@@ -230,7 +230,11 @@ impl Platform {
         registry::put_ids(&self.store, workspace, &ids).await?;
         self.install(workspace, next);
         if rebuilds {
-            self.begin(workspace, features, Rebuilt::One(row.id.clone()), past).await?;
+            let mut ids = vec![row.id.clone()];
+            if row.kind == DefinitionKind::Trait.name() {
+                ids.extend(self.trait_used_by(workspace, &row.id).into_iter().map(|(_, id, _)| id));
+            }
+            self.begin(workspace, features, Rebuilt::Of(ids), past).await?;
         }
         drop(step);
         self.sweep(workspace).await

@@ -70,6 +70,7 @@ impl Platform {
             warm: crate::warm::Warm::default(),
             people: crate::people::Known::default(),
             set_back: crate::step::set_back::SetBack::default(),
+            refreshing: tokio::sync::Mutex::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,
         };

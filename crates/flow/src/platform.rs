@@ -105,6 +105,7 @@ pub struct Platform {
     pub(crate) warm: crate::warm::Warm,
     pub(crate) people: crate::people::Known,
     pub(crate) set_back: crate::step::set_back::SetBack,
+    pub(crate) refreshing: tokio::sync::Mutex<()>,
     pub(crate) stepped: AtomicI64,
     pub(crate) started_at: Timestamp,
     pub(crate) secret: String,

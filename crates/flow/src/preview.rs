@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{ProfileId, WorkspaceId};
+use model::{ProfileId, Timestamp, WorkspaceId};
 use serde::Serialize;
 
 use crate::Error;
@@ -38,21 +38,7 @@ impl Platform {
         let timer = tokio::time::Instant::now();
         let condition = parse(text)?;
         let sentence = expr::describe(&condition);
-        let registry = self.registry(workspace);
-        let preview = self.prepared(&condition, &registry)?;
-        let needs = preview.needs();
-        if !needs.is_empty() {
-            self.lake_caught_up().await;
-        }
-        let people = self.people.of(self, workspace, &preview.asks()).await?;
-        let (lake, zone) = (self.lake.clone(), registry.zone.clone());
-        let found = tokio::task::spawn_blocking(move || -> Result<segment::Found, Error> {
-            let rows = lake.columns(workspace.0, &needs)?;
-            let owners = lake.owners(people.present.size());
-            Ok(preview.over(&rows, owners.as_deref(), &people, &zone, SAMPLE_MAX))
-        })
-        .await
-        .map_err(|error| Error::Bug(error.to_string()))??;
+        let found = self.found(workspace, &condition, self.clock.now(), SAMPLE_MAX).await?;
         Ok(Preview {
             count: found.count,
             total: found.total,
@@ -62,13 +48,40 @@ impl Platform {
         })
     }
 
+    /// For whom a condition held at an instant: by the events up to then and the attributes of now.
+    pub(crate) async fn found(
+        &self,
+        workspace: WorkspaceId,
+        condition: &expr::Condition,
+        at: Timestamp,
+        ids_max: usize,
+    ) -> Result<segment::Found, Error> {
+        let registry = self.registry(workspace);
+        let preview = self.prepared(condition, &registry, at)?;
+        let needs = preview.needs();
+        if !needs.is_empty() {
+            self.lake_caught_up().await;
+        }
+        let people = self.people.of(self, workspace, &preview.asks()).await?;
+        let (lake, zone) = (self.lake.clone(), registry.zone.clone());
+        tokio::task::spawn_blocking(move || {
+            let rows = lake.columns(workspace.0, &needs)?;
+            let owners = lake.owners(people.present.size());
+            Ok(preview.over(&rows, owners.as_deref(), &people, &zone, ids_max))
+        })
+        .await
+        .map_err(|error| Error::Bug(error.to_string()))?
+    }
+
     fn prepared(
         &self,
         condition: &expr::Condition,
         registry: &Arc<Registry>,
+        at: Timestamp,
     ) -> Result<segment::Preview, Error> {
         let segments: Vec<segment::Definition> = registry.engine.segments().cloned().collect();
-        segment::Preview::new(condition, &segments, self.clock.now())
+        let traits = crate::traits::compiled(&registry.traits);
+        segment::Preview::with_traits(condition, &segments, &traits, at)
             .map_err(|error| Error::invalid("invalid_condition", "/where", error.to_string()))
     }
 
@@ -85,7 +98,7 @@ impl Platform {
         let condition = parse(text)?;
         let registry = self.registry(workspace);
         let (row, hot) = self.hot(workspace, profile).await?;
-        let mut preview = self.prepared(&condition, &registry)?;
+        let mut preview = self.prepared(&condition, &registry, self.clock.now())?;
         let names: Vec<String> = preview.needs().into_iter().map(|need| need.event).collect();
         if !names.is_empty() {
             self.lake_caught_up().await;

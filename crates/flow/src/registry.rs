@@ -14,6 +14,8 @@ pub struct Registry {
     pub engine: segment::Engine,
     /// Segments by id.
     pub segments: BTreeMap<String, SegmentInForce>,
+    /// Traits by name, the one that ships among them.
+    pub traits: BTreeMap<String, crate::traits::TraitInForce>,
     /// Journeys by id, live and paused.
     pub journeys: BTreeMap<String, JourneyInForce>,
     /// Templates by id.
@@ -31,6 +33,7 @@ impl Default for Registry {
         Registry {
             engine: segment::Engine::default(),
             segments: BTreeMap::new(),
+            traits: BTreeMap::new(),
             journeys: BTreeMap::new(),
             templates: BTreeMap::new(),
             settings: Map::new(),
@@ -176,7 +179,14 @@ impl Registry {
     pub fn schema(&self) -> expr::Schema {
         let segments = self.segments.iter().flat_map(|(id, segment)| [id.clone(), segment.name.clone()]);
         let types = self.types.iter().map(|(name, declared)| (name.clone(), declared.name().to_owned()));
-        expr::Schema { segments: segments.collect(), attributes: types.collect(), ..expr::Schema::default() }
+        let traits =
+            self.traits.iter().map(|(name, known)| (name.clone(), known.figure.value_type().to_owned()));
+        expr::Schema {
+            segments: segments.collect(),
+            attributes: traits.chain(types).collect(),
+            traits: self.traits.keys().cloned().collect(),
+            ..expr::Schema::default()
+        }
     }
 
     /// What stands against these conditions under a schema: (what it is part of, its faults).
@@ -214,6 +224,7 @@ impl Registry {
         let zone = registry.settings.get("timezone").and_then(Value::as_str).unwrap_or("UTC");
         registry.zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
         registry.types = types_of(registry.settings.get(TYPES).unwrap_or(&Value::Null))?;
+        registry.traits = crate::traits::in_force(in_force(store, workspace, "trait", edit).await?)?;
         let mut definitions = Vec::new();
         for row in in_force(store, workspace, "segment", edit).await? {
             let text = condition_of(&row)?;
@@ -264,7 +275,8 @@ impl Registry {
                 serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
             registry.templates.insert(row.id, Arc::new(compile_template(&body)?));
         }
-        registry.engine = segment::Engine::build(&definitions, ids)
+        let traits = crate::traits::compiled(&registry.traits);
+        registry.engine = segment::Engine::build_with(&definitions, &traits, ids)
             .map_err(|error| Error::invalid("invalid_segment", "/where", error.to_string()))?;
         Ok(registry)
     }

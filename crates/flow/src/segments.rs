@@ -18,6 +18,8 @@ pub enum DefinitionKind {
     Journey,
     /// What they get.
     Template,
+    /// A figure of theirs by name.
+    Trait,
 }
 
 impl DefinitionKind {
@@ -27,6 +29,7 @@ impl DefinitionKind {
             DefinitionKind::Segment => "segment",
             DefinitionKind::Journey => "journey",
             DefinitionKind::Template => "template",
+            DefinitionKind::Trait => "trait",
         }
     }
 }
@@ -221,6 +224,7 @@ impl Platform {
             DefinitionKind::Template => {
                 registry::compile_template(body)?;
             }
+            DefinitionKind::Trait => self.check_trait(workspace, row)?,
         }
         Ok(())
     }

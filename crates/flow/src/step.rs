@@ -112,8 +112,6 @@ impl<'a> Step<'a> {
     /// # Errors
     /// `Corrupt` when a state is damaged.
     pub fn sweep(&mut self, rows: Vec<store::ProfileRow>) -> Result<(), Error> {
-        // What is kept of them is the same, and is read here already.
-        self.platform.warm.take(&mut rows.iter().map(|row| row.id).collect());
         for row in rows {
             let key = (row.workspace, row.id);
             self.read(row)?;
@@ -237,6 +235,8 @@ impl<'a> Step<'a> {
     }
 
     fn read(&mut self, row: store::ProfileRow) -> Result<(), Error> {
+        // What is kept of it is the same; two would differ once this step is committed.
+        self.platform.warm.forget(row.id);
         let (hot, bytes) = (Hot::decode(&row.state)?, row.state.len());
         self.take(row.id, Kept { workspace: row.workspace, hot, created_at: row.created_at, bytes });
         Ok(())

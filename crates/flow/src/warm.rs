@@ -77,6 +77,11 @@ impl Warm {
         found
     }
 
+    /// Lets go of a profile.
+    pub fn forget(&self, id: ProfileId) {
+        self.inner().profiles.remove(&id.0);
+    }
+
     /// Keeps profiles that are committed.
     pub fn give_back(&self, profiles: impl Iterator<Item = (ProfileId, Kept)>) {
         let mut inner = self.inner();

@@ -77,6 +77,7 @@ impl Platform {
         ];
         if sending {
             tasks.push(tokio::spawn(crate::send::run(self.clone(), stop.clone())));
+            tasks.push(tokio::spawn(crate::rfm::run(self.clone(), stop.clone())));
         }
         Workers { stop, tasks }
     }

@@ -177,7 +177,10 @@ impl Profile {
     pub fn fold(&mut self, event: &Event) -> Folded {
         let at = event.timestamp;
         self.first_seen_at = Some(self.first_seen_at.map_or(at, |first| first.min(at)));
-        self.last_seen_at = Some(self.last_seen_at.map_or(at, |last| last.max(at)));
+        // Figures that the platform states are nothing that somebody did.
+        if event.trust != Trust::Internal || event.call != Call::Identify {
+            self.last_seen_at = Some(self.last_seen_at.map_or(at, |last| last.max(at)));
+        }
         let mut folded = Folded::default();
         match event.call {
             Call::Identify => {

@@ -3,14 +3,15 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use expr::{Attributes, Condition, Span, Test, Unit, When, Window};
+use expr::{Attributes, Condition, Span, Unit, When, Window};
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Explanation, Node, Outcome};
+use crate::evaluate::{EMPTY, Explanation, Node, Outcome};
 use crate::feature::{BY_PEOPLE, Feature, FeatureIds, FeatureInfo, is_final};
 use crate::listeners::Listeners;
 use crate::state::{Member, Series, State};
+use crate::traits::{self, Trait, TraitValue};
 use crate::{Error, score};
 
 /// A named condition.
@@ -116,6 +117,8 @@ pub struct Engine {
     by_segment: HashMap<u32, Vec<usize>>,
     by_id: HashMap<u32, usize>,
     fresh: Vec<u32>,
+    /// Each with the number of its feature.
+    traits: Vec<(Trait, u32)>,
 }
 
 impl Engine {
@@ -124,9 +127,31 @@ impl Engine {
     /// # Errors
     /// An unknown segment, a circle of references, a key used twice, a count that is too large.
     pub fn build(definitions: &[Definition], ids: &mut FeatureIds) -> Result<Engine, Error> {
+        let own = score::definition();
+        let asks = |leaf: &&Condition| matches!(leaf, Condition::Attribute { path, .. } if path.dotted() == own.name);
+        let asked = definitions.iter().any(|each| each.condition.leaves().iter().any(|leaf| asks(leaf)));
+        Engine::build_with(definitions, if asked { std::slice::from_ref(&own) } else { &[] }, ids)
+    }
+
+    /// Compiles definitions and the traits that they and others may ask for; the value of every trait is kept up.
+    ///
+    /// # Errors
+    /// As `build`; two traits of one name.
+    pub fn build_with(
+        definitions: &[Definition],
+        traits: &[Trait],
+        ids: &mut FeatureIds,
+    ) -> Result<Engine, Error> {
         let order = order(definitions)?;
         let mut engine = Engine::default();
         let mut numbers = ids.clone();
+        for each in traits {
+            if engine.trait_of(&each.name).is_some() {
+                return Err(Error::Twice { key: each.name.clone() });
+            }
+            let feature = engine.intern(Feature::of_figure(&each.figure), &mut numbers);
+            engine.traits.push((each.clone(), feature));
+        }
         let mut segment_ids: HashMap<&str, (u32, &str)> = HashMap::new();
         for place in order {
             let definition = &definitions[place];
@@ -184,6 +209,13 @@ impl Engine {
             }
             leaf => {
                 let unfit = || Error::Count { key: definition.key.clone() };
+                if let Condition::Attribute { path, .. } = leaf
+                    && let Some((named, feature)) = self.trait_of(&path.dotted())
+                {
+                    let figure = Some(Box::new(named.figure.clone()));
+                    let condition = Box::new(leaf.clone());
+                    return Ok(Node::Leaf { condition, features: vec![*feature], segment: None, figure });
+                }
                 let features = match leaf {
                     Condition::Passed { passage, segment, window } => {
                         let key = segments.get(segment.as_str()).map_or(segment.as_str(), |(_, key)| *key);
@@ -202,7 +234,7 @@ impl Engine {
                     Condition::InSegment { segment } => segments.get(segment.as_str()).map(|(id, _)| *id),
                     _ => None,
                 };
-                Ok(Node::Leaf { condition: Box::new(leaf.clone()), features, segment })
+                Ok(Node::Leaf { condition: Box::new(leaf.clone()), features, segment, figure: None })
             }
         }
     }
@@ -231,6 +263,9 @@ impl Engine {
                 hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
             }
         };
+        for (each, feature) in &self.traits {
+            add(&format!("trait {} {feature} {}", each.name, each.figure));
+        }
         for each in &self.conditions {
             add(&each.id.to_string());
             add(&each.definition.name);
@@ -480,10 +515,32 @@ impl Engine {
         id.and_then(|id| state.members.get(&id)).is_some_and(|member| member.held)
     }
 
-    /// The engagement score now; `None` when no definition uses it.
-    pub fn engagement_score(&self, state: &State, now: Timestamp) -> Option<f64> {
-        let feature = self.features.iter().find(|feature| feature.keep == crate::feature::Keep::Score)?;
-        Some(score::scaled(crate::evaluate::points(state.features.get(&feature.id), now)))
+    fn trait_of(&self, name: &str) -> Option<&(Trait, u32)> {
+        self.traits.iter().find(|(each, _)| each.name == name)
+    }
+
+    pub(crate) fn has_trait(&self, name: &str) -> bool {
+        self.trait_of(name).is_some()
+    }
+
+    /// The traits in force.
+    pub fn traits(&self) -> impl Iterator<Item = &Trait> {
+        self.traits.iter().map(|(each, _)| each)
+    }
+
+    /// The value of every trait now, in the order of their definitions; numbers to two decimals.
+    pub fn trait_values(
+        &self,
+        state: &State,
+        attributes: &dyn Attributes,
+        now: Timestamp,
+    ) -> Vec<TraitValue> {
+        let zone = attributes.zone();
+        let value = |(each, feature): &(Trait, u32)| {
+            let series = state.features.get(feature).unwrap_or(EMPTY);
+            TraitValue { name: each.name.clone(), ..traits::shown(&each.figure, series, &zone, now) }
+        };
+        self.traits.iter().map(value).collect()
     }
 }
 
@@ -505,8 +562,8 @@ pub(crate) fn depends_on_attributes(leaf: &Condition) -> bool {
         None => false,
     };
     match leaf {
-        Condition::Attribute { path, test } => path.dotted() != score::NAME || matches!(test, Test::Missing),
-        Condition::Consent { .. }
+        Condition::Attribute { .. }
+        | Condition::Consent { .. }
         | Condition::Held { .. }
         | Condition::Elements { .. }
         | Condition::Random { .. }

@@ -1,7 +1,7 @@
 //! Whether conditions hold at an instant, when that can change, and why.
 
 use expr::{
-    Aggregate, Attributes, Comparison, Condition, Consented, Op, Passage, Says, Test, Window, bucket,
+    Aggregate, Attributes, Comparison, Condition, Consented, Figure, Op, Passage, Says, Test, Window, bucket,
     test_value,
 };
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::sequence::Pattern;
 use crate::state::{Entry, Series, State, millionths};
 use crate::view::{View, counts, earlier};
-use crate::{lifecycle, score, sequence};
+use crate::{lifecycle, sequence, traits};
 
 /// Whether it holds, and the next instant at which that can change without an event; never later than the true one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +54,14 @@ pub(crate) enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
-    Leaf { condition: Box<Condition>, features: Vec<u32>, segment: Option<u32> },
+    Leaf { condition: Box<Condition>, features: Vec<u32>, segment: Option<u32>, figure: Option<Box<Figure>> },
 }
 
 /// The outcome of a leaf with what an explanation shows of it.
-struct Found<'a> {
-    outcome: Outcome,
-    value: Option<Value>,
-    events: &'a [Entry],
+pub(crate) struct Found<'a> {
+    pub outcome: Outcome,
+    pub value: Option<Value>,
+    pub events: &'a [Entry],
 }
 
 impl Node {
@@ -115,10 +115,25 @@ impl Node {
                 let outcome = part.evaluate(state, attributes, now);
                 Outcome { holds: !outcome.holds, ..outcome }
             }
-            Node::Leaf { condition, features, segment } => {
-                leaf(condition, features, *segment, state, attributes, now).outcome
-            }
+            Node::Leaf { .. } => self.leaf(state, attributes, now).outcome,
         }
+    }
+
+    /// Whether it holds, without when that changes.
+    pub(crate) fn holds(&self, state: &State, attributes: &dyn Attributes, now: Timestamp) -> bool {
+        self.evaluate(state, attributes, now).holds
+    }
+
+    /// The outcome of a leaf; of a group, that it does not hold.
+    fn leaf<'a>(&self, state: &'a State, attributes: &dyn Attributes, now: Timestamp) -> Found<'a> {
+        let Node::Leaf { condition, features, segment, figure } = self else {
+            return answer((false, None), None, &[]);
+        };
+        if let (Some(figure), Condition::Attribute { test, .. }) = (figure, &**condition) {
+            let series = features.first().and_then(|id| state.features.get(id)).unwrap_or(EMPTY);
+            return traits::tested(figure, series, test, &attributes.zone(), now);
+        }
+        leaf(condition, features, *segment, state, attributes, now)
     }
 
     /// The features of sequences that are complete for ever: the mark, then the steps.
@@ -130,11 +145,11 @@ impl Node {
     ) -> Vec<Vec<u32>> {
         let mut out = Vec::new();
         for each in self.leaves() {
-            let Node::Leaf { condition, features, segment } = each else { continue };
+            let Node::Leaf { condition, features, .. } = each else { continue };
             let open = |id: &u32| !state.features.contains_key(id);
             if crate::feature::is_final(condition)
                 && features.first().is_some_and(open)
-                && leaf(condition, features, *segment, state, attributes, now).outcome.holds
+                && each.leaf(state, attributes, now).outcome.holds
             {
                 out.push(features.clone());
             }
@@ -176,12 +191,13 @@ impl Node {
             Node::And(parts) => group("and", parts, holds),
             Node::Or(parts) => group("or", parts, holds),
             Node::Not(part) => group("not", std::slice::from_ref(part), holds),
-            Node::Leaf { condition, features, segment } => {
-                let found = leaf(condition, features, *segment, state, attributes, now);
+            Node::Leaf { condition, figure, .. } => {
+                let found = self.leaf(state, attributes, now);
+                let events = figure.as_ref().map_or_else(|| condition.events(), |figure| figure.events());
                 let name = match &**condition {
                     Condition::Passed { passage: Passage::Entered, .. } => "Segment Entered".to_owned(),
                     Condition::Passed { .. } => "Segment Exited".to_owned(),
-                    other => other.events().first().map(|event| event.name.clone()).unwrap_or_default(),
+                    _ => events.first().map(|event| event.name.clone()).unwrap_or_default(),
                 };
                 let evidence =
                     |entry: &Entry| Evidence { name: name.clone(), at: Timestamp::from_micros(entry.at) };
@@ -222,18 +238,7 @@ pub(crate) fn in_order(left: Option<Timestamp>, right: Option<Timestamp>, compar
     }
 }
 
-/// Whether a leaf that refers to no segment holds.
-pub(crate) fn leaf_holds(
-    condition: &Condition,
-    features: &[u32],
-    state: &State,
-    attributes: &dyn Attributes,
-    now: Timestamp,
-) -> bool {
-    leaf(condition, features, None, state, attributes, now).outcome.holds
-}
-
-const EMPTY: &Series = &Series { entries: Vec::new(), folded: None };
+pub(crate) const EMPTY: &Series = &Series { entries: Vec::new(), folded: None };
 
 fn leaf<'a>(
     condition: &Condition,
@@ -251,9 +256,6 @@ fn leaf<'a>(
         events: &[],
     };
     match condition {
-        Condition::Attribute { path, test } if path.dotted() == score::NAME => {
-            scored(series(0), !features.is_empty(), test, now)
-        }
         Condition::Attribute { path, test } => {
             let value = attributes.get(&path.dotted());
             let leaf = test_value(test, value.as_deref(), now, zone);
@@ -268,7 +270,7 @@ fn leaf<'a>(
         Condition::Count { window, test, .. } => count(series(0), window, test, zone, now),
         Condition::Aggregate { function, window, test, .. } => {
             let view = View::of(series(0), window, zone, now);
-            let value = figure(*function, &view);
+            let value = figure_of(*function, &view);
             let holds = test_value(test, value.as_ref(), now, zone).holds;
             Found { outcome: Outcome { holds, changes_at: view.changes_at(0) }, value, events: view.inside }
         }
@@ -388,7 +390,7 @@ fn at_least_one() -> Test {
     Test::Compare { op: Op::GreaterOrEqual, value: expr::Literal::Number(1.0) }
 }
 
-fn answer(
+pub(crate) fn answer(
     (holds, changes_at): (bool, Option<Timestamp>),
     value: Option<Value>,
     events: &[Entry],
@@ -421,7 +423,7 @@ fn consented(
     }
 }
 
-fn count<'a>(
+pub(crate) fn count<'a>(
     series: &'a Series,
     window: &Option<Window>,
     test: &Test,
@@ -439,7 +441,7 @@ fn count<'a>(
     Found { outcome: Outcome { holds, changes_at }, value: Some(Value::from(many)), events: view.inside }
 }
 
-fn figure(function: Aggregate, view: &View<'_, '_>) -> Option<Value> {
+pub(crate) fn figure_of(function: Aggregate, view: &View<'_, '_>) -> Option<Value> {
     let folded = view.series.folded.as_deref();
     let many = folded.map_or(0, |folded| folded.count) + view.inside.len() as u64;
     let sum = view.inside.iter().fold(folded.map_or(0, |folded| folded.sum), |sum, entry| {
@@ -473,34 +475,4 @@ fn figure(function: Aggregate, view: &View<'_, '_>) -> Option<Value> {
         Aggregate::First => view.inside.first().map(|entry| entry.value.to_value()),
         Aggregate::Last => view.inside.last().map(|entry| entry.value.to_value()),
     }
-}
-
-/// The decayed points of a score's series now.
-pub(crate) fn points(series: Option<&Series>, now: Timestamp) -> f64 {
-    let Some(series) = series else { return 0.0 };
-    let folded = series.folded.as_ref().filter(|folded| folded.points > 0.0);
-    let old = folded.map_or(0.0, |folded| score::decayed(folded.points, now.micros() - folded.points_at));
-    let passed = series.entries.iter().take_while(|entry| entry.at <= now.micros());
-    passed.fold(old, |sum, entry| sum + score::decayed(entry.value.number(), now.micros() - entry.at))
-}
-
-fn scored<'a>(series: &'a Series, known: bool, test: &Test, now: Timestamp) -> Found<'a> {
-    let points = points(Some(series), now);
-    let value = known.then(|| Value::from(score::scaled(points)));
-    let holds = test_value(test, value.as_ref(), now, &TimeZone::UTC).holds;
-    let thresholds = match test {
-        Test::Compare { value, .. } => vec![value],
-        Test::Between { low, high } => vec![low, high],
-        Test::In { values } | Test::NotIn { values } => values.iter().collect(),
-        _ => Vec::new(),
-    };
-    let crossings = thresholds.into_iter().filter_map(|literal| match literal {
-        expr::Literal::Number(threshold) => score::falls_to(points, now, *threshold),
-        _ => None,
-    });
-    // A crossing just reached is asked again a moment later, for the rounding of the exponential.
-    let crossing = crossings.min().map(|at| at.max(now + 1_000));
-    let ahead = series.entries.iter().map(|entry| Timestamp::from_micros(entry.at)).find(|at| *at > now);
-    let value = value.map(|value| Value::from((value.as_f64().unwrap_or(0.0) * 10.0).round() / 10.0));
-    Found { outcome: Outcome { holds, changes_at: earlier(crossing, ahead) }, value, events: &[] }
 }

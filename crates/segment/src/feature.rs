@@ -10,8 +10,8 @@ use model::time::DAY;
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::COUNT_MAX;
 use crate::state::{Entry, Series, Val};
-use crate::{COUNT_MAX, score};
 
 /// What is dropped is older than a window by this much: clocks step back and zones move.
 const SLACK: i64 = 2 * DAY;
@@ -66,8 +66,8 @@ pub(crate) enum Keep {
     Total,
     /// How often each value occurred.
     Tally,
-    /// The decayed points.
-    Score,
+    /// The decayed points, by their half-life in microseconds.
+    Score(i64),
     /// Whether a value passed its test, as far back as its span.
     Held(Span),
 }
@@ -110,7 +110,7 @@ pub(crate) struct Feature {
 }
 
 impl Feature {
-    fn new(
+    pub(crate) fn new(
         event: &EventPattern,
         window: Option<Window>,
         keep: Keep,
@@ -170,26 +170,6 @@ impl Feature {
         feature
     }
 
-    fn score() -> Feature {
-        let listener = |(name, weight): &(&str, f64)| Listener {
-            name: (*name).to_owned(),
-            filter: None,
-            people_only: name.starts_with("Email"),
-            weight: *weight,
-        };
-        Feature {
-            id: 0,
-            text: format!("{} 1", score::NAME),
-            listeners: score::WEIGHTS.iter().map(listener).collect(),
-            property: None,
-            keep: Keep::Score,
-            window: None,
-            beyond: None,
-            test: None,
-            mark: None,
-        }
-    }
-
     /// The features a leaf needs, in the order in which its evaluation asks for them.
     pub(crate) fn of(leaf: &Condition) -> Option<Vec<Feature>> {
         let occasion = |which: Which, event: &EventPattern| {
@@ -241,7 +221,6 @@ impl Feature {
             Condition::Order { left, right, .. } => {
                 vec![occasion(left.which, &left.event), occasion(right.which, &right.event)]
             }
-            Condition::Attribute { path, .. } if path.dotted() == score::NAME => vec![Feature::score()],
             Condition::Sequence { first, then, same, window, .. } => {
                 let reach = match window {
                     Some(Window::Ago { from, .. }) => Some(Window::InLast { span: *from }),
@@ -305,7 +284,7 @@ impl Feature {
 
     /// What is kept of an event whose property has this value; `None` when the event is not kept.
     pub(crate) fn value_of(&self, listener: &Listener, property: Option<&Value>) -> Option<Val> {
-        if self.keep == Keep::Score {
+        if matches!(self.keep, Keep::Score(_)) {
             return Some(Val::Number(listener.weight));
         }
         let Some((_, kind)) = &self.property else { return Some(Val::None) };
@@ -403,7 +382,7 @@ impl Feature {
                 }
                 series.entries.drain(..failed);
             }
-            Keep::Total | Keep::Tally | Keep::Score => series.fold(passed, &self.keep),
+            Keep::Total | Keep::Tally | Keep::Score(_) => series.fold(passed, &self.keep),
             Keep::Quarters => {
                 let quarter = |entry: &Entry| entry.at.div_euclid(15 * model::time::MINUTE);
                 let entries = &series.entries[..passed];

@@ -18,6 +18,8 @@ mod listeners;
 pub mod score;
 mod sequence;
 mod state;
+mod survey;
+mod traits;
 mod view;
 
 pub use engine::{Cause, Change, Definition, Engine, EventView};
@@ -26,6 +28,8 @@ pub use evaluate::{Evidence, Explanation};
 pub use feature::{FeatureIds, FeatureInfo};
 pub use history::{Asked, Fact, Found, People, Preview, consent_value};
 pub use state::State;
+pub use survey::Survey;
+pub use traits::{Trait, TraitValue};
 
 /// Events that one feature keeps of one profile; the oldest are dropped beyond.
 pub const ENTRIES_MAX: usize = 10_000;

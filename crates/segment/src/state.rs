@@ -141,7 +141,7 @@ impl Folded {
                     *self.tally.entry(entry.value.clone()).or_default() += 1;
                 }
             }
-            Keep::Score => self.add_points(entry.value.number(), entry.at),
+            Keep::Score(half_life) => self.add_points(entry.value.number(), entry.at, *half_life),
             _ => {
                 let number = entry.value.number();
                 self.sum = self.sum.saturating_add(millionths(number));
@@ -151,10 +151,11 @@ impl Folded {
         }
     }
 
-    fn add_points(&mut self, points: f64, at: i64) {
+    fn add_points(&mut self, points: f64, at: i64, half_life: i64) {
         let to = self.points_at.max(at);
-        let old = if self.points == 0.0 { 0.0 } else { score::decayed(self.points, to - self.points_at) };
-        self.points = old + score::decayed(points, to - at);
+        let decayed = |points: f64, at: i64| score::decayed_by(points, to - at, half_life);
+        let old = if self.points == 0.0 { 0.0 } else { decayed(self.points, self.points_at) };
+        self.points = old + decayed(points, at);
         self.points_at = to;
     }
 
@@ -165,9 +166,6 @@ impl Folded {
         self.max = self.max.max(other.max);
         for (value, many) in other.tally {
             *self.tally.entry(value).or_default() += many;
-        }
-        if other.points > 0.0 {
-            self.add_points(other.points, other.points_at);
         }
     }
 }
@@ -228,6 +226,11 @@ impl State {
             ours.entries.extend(theirs.entries);
             ours.entries.sort_unstable();
             if let Some(folded) = theirs.folded {
+                // Points decay from their instant on like an event's weight; the next settling folds them.
+                if folded.points > 0.0 {
+                    let value = Val::Number(folded.points);
+                    ours.insert(Entry { at: folded.points_at, value });
+                }
                 ours.folded.get_or_insert_default().join(*folded);
             }
             self.changed.insert(id);

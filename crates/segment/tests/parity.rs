@@ -47,16 +47,8 @@ fn a_share_of_profiles_is_as_large_as_it_says_and_stays_the_same() {
 }
 
 /// What cannot be said yet, and how one comes near it.
-const NOT_YET: [(&str, &str); 8] = [
+const NOT_YET: [(&str, &str); 6] = [
     ("Distance to a postal code (Klaviyo)", "write the distance to an attribute: `distance_km < 50`"),
-    (
-        "Predicted values (Klaviyo)",
-        "next order, lifetime value and churn risk are asked like attributes once a model writes them",
-    ),
-    (
-        "RFM quintiles",
-        "they compare a profile with all others; its own figures can be asked: `time since last`, `count`, `sum`",
-    ),
     (
         "A property of an element against one of its event (Segment)",
         "tests compare with constants; `with same` compares across steps",

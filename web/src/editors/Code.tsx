@@ -18,7 +18,7 @@ const conditions = StreamLanguage.define<null>({
     if (stream.match(/^"(?:[^"\\]|\\.)*"?/)) return "string";
     if (stream.match(/^\/(?:[^/\\\n]|\\.)+\//)) return "regexp";
     if (stream.match(/^-?\d[\d.:T+-]*/)) return "number";
-    const word = stream.match(/^[A-Za-z_][\w.]*/);
+    const word = stream.match(/^half-life\b|^[A-Za-z_][\w.]*/i);
     if (word && Array.isArray(word)) return KEYWORDS.has(word[0].toLowerCase()) ? "keyword" : "variableName";
     stream.next();
     return "operator";

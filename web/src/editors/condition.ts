@@ -4,7 +4,7 @@ import type { Finding } from "../api";
 export const KEYWORDS = new Set([
   "and", "or", "not", "did", "where", "in", "last", "next", "days", "hours", "minutes", "weeks", "months", "count", "sum", "avg", "min", "max",
   "distinct", "top", "first", "of", "between", "contains", "any", "all", "is", "missing", "present", "matches", "starts", "ends", "with", "then",
-  "within", "time", "since", "after", "before", "segment", "entered", "consents", "subscribed", "to", "topic", "anniversary", "today", "true", "false",
+  "within", "time", "since", "after", "before", "segment", "entered", "consents", "subscribed", "to", "topic", "anniversary", "today", "true", "false", "score", "half-life", "points", "at",
 ]);
 
 /** Writes a name as the language wants it. */

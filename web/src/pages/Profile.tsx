@@ -78,6 +78,7 @@ function About({ profile }: { profile: Profile }) {
         </Section>
       </div>
       <div>
+        <Computed profile={profile} />
         <Together profile={profile} />
         <Section title="Consent">
           <ul className="rows">
@@ -110,6 +111,24 @@ function About({ profile }: { profile: Profile }) {
         )}
       </div>
     </div>
+  );
+}
+
+/** What is computed of somebody, and when it changes if nothing happens. */
+function Computed({ profile }: { profile: Profile }) {
+  const traits = profile.traits ?? [];
+  if (traits.length === 0) return null;
+  return (
+    <Section title="Traits" note="computed now">
+      <dl className="kv">
+        {traits.map((one) => (
+          <div key={one.name} style={{ display: "contents" }}>
+            <dt><A to={`/traits/${one.name}`} className="link">{words(one.name)}</A></dt>
+            <dd>{one.value === null || one.value === undefined ? <span className="muted">No value</span> : <Value value={one.value} />}{one.changes_at && <span className="aside">changes <When at={one.changes_at} /> unless something happens</span>}</dd>
+          </div>
+        ))}
+      </dl>
+    </Section>
   );
 }
 

@@ -1,10 +1,12 @@
 /** The places of the console in the order of the rail; a place stands here when it works, not before. */
-import { IconBolt, IconDatabaseSearch, IconFilter, IconHome, IconMail, IconRoute, IconSettings, IconUsers } from "@tabler/icons-react";
+import { IconBolt, IconDatabaseSearch, IconFilter, IconGridDots, IconHome, IconMail, IconMathFunction, IconRoute, IconSettings, IconUsers } from "@tabler/icons-react";
 
 export const PLACES = [
   { group: "", label: "Home", to: "/", icon: IconHome, phone: true, key: "h" },
   { group: "Audience", label: "Profiles", to: "/profiles", icon: IconUsers, phone: true, key: "p" },
   { group: "Audience", label: "Segments", to: "/segments", icon: IconFilter, phone: true, key: "s" },
+  { group: "Audience", label: "Traits", to: "/traits", icon: IconMathFunction, phone: false, key: "t" },
+  { group: "Audience", label: "RFM", to: "/rfm", icon: IconGridDots, phone: false, key: "r" },
   { group: "Engage", label: "Journeys", to: "/journeys", icon: IconRoute, phone: false, key: "j" },
   { group: "Engage", label: "Messages", to: "/messages", icon: IconMail, phone: false, key: "m" },
   { group: "Insights", label: "Query", to: "/query", icon: IconDatabaseSearch, phone: false, key: "q" },

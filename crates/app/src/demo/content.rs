@@ -50,6 +50,21 @@ pub const SEGMENTS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// (name, description, figure)
+pub const TRAITS: &[(&str, &str, &str)] = &[
+    (
+        "spent_90_days",
+        "What somebody spent in the last 90 days.",
+        "sum(revenue) of \"Order Completed\" in last 90 days",
+    ),
+    (
+        "favourite_category",
+        "The category that somebody looks at most.",
+        "top(category) of \"Product Viewed\" in last 6 months",
+    ),
+    ("days_since_order", "Whole days since the last order.", "days since last \"Order Completed\""),
+];
+
 /// The template of the abandoned-cart mail.
 pub fn template() -> Value {
     json!({

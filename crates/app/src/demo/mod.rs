@@ -75,6 +75,10 @@ pub async fn prepare(platform: &Platform, plan: &Plan) -> Result<Vec<Item>> {
         )
         .await?;
     save(platform, DefinitionKind::Template, "abandoned-cart", "Abandoned cart", content::template()).await?;
+    for (name, description, figure) in content::TRAITS {
+        let body = json!({"figure": figure, "description": description});
+        save(platform, DefinitionKind::Trait, name, name, body).await?;
+    }
     for (id, name, description, condition) in content::SEGMENTS {
         let body = json!({"where": condition, "description": description});
         save(platform, DefinitionKind::Segment, id, name, body).await?;
@@ -124,6 +128,25 @@ async fn history(platform: Arc<Platform>, plan: Plan, items: Vec<Item>, stop: Ar
         }
     }
     tracing::info!(profiles = plan.profiles, "the demo's history is in");
+    refresh(&platform, &stop).await?;
+    Ok(())
+}
+
+/// RFM and predictions need not wait for the night.
+async fn refresh(platform: &Platform, stop: &AtomicBool) -> Result<()> {
+    let filled = platform.log.head().0;
+    while platform.log.head().0 - platform.lag_events() < filled && !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    while platform.rfm_report(WORKSPACE).await?.is_none() && !stop.load(Ordering::Relaxed) {
+        match platform.refresh_rfm(WORKSPACE).await {
+            Ok(_) => break,
+            Err(error) if matches!(error.kind(), model::Kind::Conflict | model::Kind::Unavailable) => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(())
 }
 

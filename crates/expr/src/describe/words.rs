@@ -5,12 +5,12 @@ use crate::ast::*;
 use crate::calendar::Span;
 
 /// A path as it is read aloud.
-pub(super) fn path_words(path: &Path) -> String {
+pub(crate) fn path_words(path: &Path) -> String {
     path.names().join(" ").replace('_', " ")
 }
 
 /// "in the last day", "in the last 30 days".
-pub(super) fn last_words(before: &str, span: &Span) -> String {
+pub(crate) fn last_words(before: &str, span: &Span) -> String {
     format!("{before} last {}", bare(span))
 }
 
@@ -47,14 +47,14 @@ pub(super) fn times_words(times: u32) -> String {
     if times == 1 { "once".to_owned() } else { format!("{times} times") }
 }
 
-pub(super) fn event_words(event: &EventPattern) -> String {
+pub(crate) fn event_words(event: &EventPattern) -> String {
     match &event.filter {
         None => format!("“{}”", event.name),
         Some(filter) => format!("“{}” where {}", event.name, describe_filter(filter)),
     }
 }
 
-pub(super) fn window_words(window: &Option<Window>) -> String {
+pub(crate) fn window_words(window: &Option<Window>) -> String {
     match window {
         None => String::new(),
         Some(Window::InLast { span }) => format!(" {}", last_words("in the", span)),

@@ -210,8 +210,6 @@ impl Parser<'_> {
             Some("a test against the present is not held for a time: leave out 'for'")
         } else if test == Test::Missing {
             Some("an absence has no beginning: 'is missing' takes no 'for'")
-        } else if path.dotted() == crate::check::SCORE {
-            Some("a score is not kept over time: leave out 'for'")
         } else {
             None
         };

@@ -103,7 +103,7 @@ impl Step<'_> {
         self.undoes = true;
         for row in rows {
             let key = (row.workspace, row.id);
-            self.take(row)?;
+            self.read(row)?;
             if let Some(working) = self.profiles.get_mut(&key) {
                 working.hot.segments.unsettle();
             }

@@ -50,6 +50,19 @@ impl Preview {
     /// # Errors
     /// As `Engine::build`.
     pub fn new(condition: &Condition, segments: &[Definition], now: Timestamp) -> Result<Preview, Error> {
+        Preview::with_traits(condition, segments, &[crate::score::definition()], now)
+    }
+
+    /// Prepares a condition that may ask for these traits.
+    ///
+    /// # Errors
+    /// As `Engine::build`.
+    pub fn with_traits(
+        condition: &Condition,
+        segments: &[Definition],
+        traits: &[crate::Trait],
+        now: Timestamp,
+    ) -> Result<Preview, Error> {
         // Only what the condition refers to, directly or not.
         let mut needed: Vec<Definition> = Vec::new();
         let mut names: Vec<String> = condition.segments().into_iter().map(str::to_owned).collect();
@@ -69,7 +82,16 @@ impl Preview {
             condition: condition.clone(),
             watched: true,
         });
-        let engine = Engine::build(&needed, &mut FeatureIds::default())?;
+        // What nothing asks for need not be fed.
+        let names = |path: &expr::Path| path.names().first().cloned();
+        let asked: Vec<String> = needed
+            .iter()
+            .flat_map(|each| each.condition.leaves())
+            .filter_map(|leaf| if let Condition::Attribute { path, .. } = leaf { names(path) } else { None })
+            .collect();
+        let traits: Vec<crate::Trait> =
+            traits.iter().filter(|each| asked.contains(&each.name)).cloned().collect();
+        let engine = Engine::build_with(&needed, &traits, &mut FeatureIds::default())?;
         Ok(Preview { engine, now, states: HashMap::new() })
     }
 
@@ -106,7 +128,7 @@ impl Preview {
         for each in &self.engine.conditions {
             for leaf in each.definition.condition.leaves() {
                 match leaf {
-                    Condition::Attribute { path, .. } if path.dotted() == crate::score::NAME => {}
+                    Condition::Attribute { path, .. } if self.engine.has_trait(&path.dotted()) => {}
                     Condition::Attribute { path, .. }
                     | Condition::Held { path, .. }
                     | Condition::Elements { path, .. } => {

@@ -17,7 +17,6 @@ use super::people::{One, People, Zones};
 use crate::engine::Engine;
 use crate::evaluate::{self, Node};
 use crate::feature::{BY_PEOPLE, Feature, Listener};
-use crate::score;
 use crate::state::{State, millionths};
 use crate::view::counts;
 
@@ -120,8 +119,12 @@ impl<'a> Over<'a> {
                 rest.and_not(&self.node(part, among));
                 rest
             }
-            Node::Leaf { condition, features, segment } => {
-                let mut found = self.leaf(condition, features, *segment, among);
+            Node::Leaf { condition, features, segment, figure } => {
+                // A trait is computed by the stream's own code.
+                let mut found = match figure {
+                    Some(_) => self.series(node, condition, features, among),
+                    None => self.leaf(node, condition, features, *segment, among),
+                };
                 found.and(among);
                 found
             }
@@ -132,15 +135,19 @@ impl<'a> Over<'a> {
         self.engine.feature(id)
     }
 
-    fn leaf(&self, condition: &Condition, features: &[u32], segment: Option<u32>, among: &Bits) -> Bits {
+    fn leaf(
+        &self,
+        node: &Node,
+        condition: &Condition,
+        features: &[u32],
+        segment: Option<u32>,
+        among: &Bits,
+    ) -> Bits {
         match condition {
             Condition::Everyone => among.clone(),
             Condition::InSegment { .. } => {
                 let members = segment.and_then(|id| self.members.get(&id));
                 members.cloned().unwrap_or_else(|| Bits::empty(self.size()))
-            }
-            Condition::Attribute { path, .. } if path.dotted() == score::NAME => {
-                self.series(condition, features, among)
             }
             Condition::Attribute { path, test } => self.attribute(&path.dotted(), among, |value, zone| {
                 test_value(test, value, self.now, zone).holds
@@ -221,17 +228,15 @@ impl<'a> Over<'a> {
                     .collect();
                 match spans {
                     Some(spans) if plain => self.chain(steps, &spans, window, &among),
-                    _ => self.series(condition, features, &among),
+                    _ => self.series(node, condition, features, &among),
                 }
             }
             // What is decided by attributes alone.
             _ if features.is_empty() => {
                 let nothing = State::default();
-                self.those(among, |number| {
-                    evaluate::leaf_holds(condition, features, &nothing, &self.one(number), self.now)
-                })
+                self.those(among, |number| node.holds(&nothing, &self.one(number), self.now))
             }
-            _ => self.series(condition, features, among),
+            _ => self.series(node, condition, features, among),
         }
     }
 

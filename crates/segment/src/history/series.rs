@@ -8,7 +8,7 @@ use model::Value;
 use model::column::{Bits, Coded};
 
 use super::over::{Over, Part, Reach};
-use crate::evaluate;
+use crate::evaluate::Node;
 use crate::feature::Feature;
 use crate::state::{Entry, Series, State, Val};
 
@@ -58,7 +58,7 @@ fn reads_more(condition: &Condition) -> bool {
 
 impl Over<'_> {
     /// Those among some for whom a leaf holds, by the events of each.
-    pub(crate) fn series(&self, condition: &Condition, features: &[u32], among: &Bits) -> Bits {
+    pub(crate) fn series(&self, node: &Node, condition: &Condition, features: &[u32], among: &Bits) -> Bits {
         let mut gathered: Vec<(u32, Gathered)> = Vec::new();
         let mut some = Bits::empty(self.size());
         for id in features {
@@ -74,9 +74,7 @@ impl Over<'_> {
             gathered.push((*id, events));
         }
         let mut state = State::default();
-        let holds = |state: &State, number: usize| {
-            evaluate::leaf_holds(condition, features, state, &self.one(number), self.now)
-        };
+        let holds = |state: &State, number: usize| node.holds(state, &self.one(number), self.now);
         // Who has no events is asked once for each zone.
         let mut without: HashMap<usize, bool> = HashMap::new();
         let mut nothing = |number: usize| {
