@@ -11,6 +11,7 @@ mod extract;
 mod idempotency;
 mod journeys;
 mod keys;
+mod lists;
 mod messages;
 pub mod openapi;
 mod overview;

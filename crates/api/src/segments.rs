@@ -38,6 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(members))
         .routes(routes!(history))
         .routes(routes!(explain_segment))
+        .merge(crate::lists::routes())
 }
 
 /// A segment in a list.
@@ -54,6 +55,8 @@ pub struct SegmentRow {
     pub condition: String,
     /// Members now.
     pub count: i64,
+    /// condition, sql or static: where its members come from.
+    pub kind: String,
     /// live.
     pub status: String,
     /// When it was last changed.
@@ -72,6 +75,8 @@ pub struct Segment {
     pub sentence: String,
     /// Its condition as a tree.
     pub json: Value,
+    /// Its query, schedule and last refresh; null when it has none.
+    pub query: Option<crate::lists::SegmentQuery>,
     /// Its versions, newest first.
     pub versions: Vec<SegmentVersion>,
 }
@@ -85,12 +90,14 @@ pub struct SegmentVersion {
     pub at: Time,
     /// Who wrote it.
     pub author: String,
-    /// Its condition.
+    /// Its condition; empty when its members are listed.
     #[serde(rename = "where")]
     pub condition: String,
+    /// Its query; null when it has none.
+    pub sql: Option<String>,
 }
 
-/// What a segment is made from.
+/// What a segment is made from: one of where, sql and static.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SegmentDraft {
     /// Its id; made from the name when absent.
@@ -104,6 +111,15 @@ pub struct SegmentDraft {
     /// Its condition.
     #[serde(rename = "where", default)]
     pub condition: String,
+    /// A SELECT whose column profile_id, user_id or email names its members.
+    pub sql: Option<String>,
+    /// When the query is run again, as cron says it: `0 3 * * *`.
+    pub schedule: Option<String>,
+    /// The time zone of the schedule; the workspace's otherwise.
+    pub timezone: Option<String>,
+    /// Its members are listed by hand, by programs or by rules.
+    #[serde(rename = "static", default)]
+    pub is_static: bool,
 }
 
 /// A condition.
@@ -112,6 +128,12 @@ pub struct Condition {
     /// Its text.
     #[serde(rename = "where", default)]
     pub condition: String,
+    /// A query instead.
+    pub sql: Option<String>,
+    /// The query's schedule.
+    pub schedule: Option<String>,
+    /// The schedule's time zone.
+    pub timezone: Option<String>,
 }
 
 fn field(row: &DefinitionRow, name: &str) -> String {
@@ -125,6 +147,7 @@ fn segment_row(row: &DefinitionRow, count: i64, trend: Vec<i64>) -> SegmentRow {
         name: row.name.clone(),
         description: field(row, "description"),
         condition: field(row, "where"),
+        kind: crate::lists::source(row).name().to_owned(),
         count,
         status: row.status.clone(),
         updated_at: row.at.into(),
@@ -183,15 +206,24 @@ async fn assemble(platform: &Platform, workspace: WorkspaceId, id: &str) -> Resu
     let count = counts.into_iter().find(|(known, _)| known == id).map_or(0, |(_, count)| count);
     let changes = changes(platform, workspace).await?;
     let row = segment_row(current, count, trend(count, changes.get(id)));
-    let check = platform.check(workspace, &row.condition);
+    let source = crate::lists::source(current);
+    let (sentence, json) = match crate::lists::sentence(&source) {
+        Some(sentence) => (sentence, Value::Null),
+        None => {
+            let check = platform.check(workspace, &row.condition);
+            (check.sentence, check.json)
+        }
+    };
+    let query = crate::lists::segment_query(platform, workspace, id, source).await?;
     let version = |row: &DefinitionRow| SegmentVersion {
         version: row.version,
         at: row.at.into(),
         author: row.author.clone(),
         condition: field(row, "where"),
+        sql: Some(field(row, "sql")).filter(|sql| !sql.is_empty()),
     };
     let versions = versions.iter().map(version).collect();
-    Ok(Segment { row, sentence: check.sentence, json: check.json, versions })
+    Ok(Segment { row, sentence, json, query, versions })
 }
 
 /// One segment with its versions.
@@ -201,7 +233,7 @@ async fn one(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<Json<
 }
 
 async fn save(app: &App, ws: Ws, id: Option<String>, draft: SegmentDraft) -> Result<Segment, Problem> {
-    let body = json!({"where": draft.condition, "description": draft.description});
+    let body = crate::lists::document(&draft);
     let draft = Draft { id: id.or(draft.id), name: draft.name, body };
     let row = app.platform.save_definition(ws.0, DefinitionKind::Segment, draft, "console").await?;
     assemble(&app.platform, ws.0, &row.id).await
@@ -257,7 +289,10 @@ async fn preview(
     ws: Ws,
     Body(ask): Body<Condition>,
 ) -> Result<Json<Preview>, Problem> {
-    let found = app.platform.preview(ws.0, &ask.condition).await?;
+    let found = match crate::shape::given(&ask.sql) {
+        Some(sql) => app.platform.preview_sql(ws.0, sql).await?,
+        None => app.platform.preview(ws.0, &ask.condition).await?,
+    };
     Ok(Json(Preview {
         count: found.count as i64,
         total: found.total as i64,
@@ -284,15 +319,21 @@ pub struct Check {
 
 /// Checks a condition's text while somebody types.
 #[utoipa::path(post, path = "/api/segments/check", tag = "segments", operation_id = "check_segment", request_body = Condition, responses((status = 200, body = Check)))]
-async fn check(State(app): State<App>, ws: Ws, Body(ask): Body<Condition>) -> Json<Check> {
-    let check = app.platform.check(ws.0, &ask.condition);
-    Json(Check {
+async fn check(State(app): State<App>, ws: Ws, Body(ask): Body<Condition>) -> Result<Json<Check>, Problem> {
+    let check = match crate::shape::given(&ask.sql) {
+        Some(sql) => {
+            let body = json!({"sql": sql, "schedule": ask.schedule, "timezone": ask.timezone});
+            app.platform.check_sql(ws.0, &body).await?
+        }
+        None => app.platform.check(ws.0, &ask.condition),
+    };
+    Ok(Json(Check {
         ok: check.ok,
         errors: check.errors.into_iter().map(Finding::from).collect(),
         warnings: check.warnings.into_iter().map(Finding::from).collect(),
         sentence: check.sentence,
         json: check.json,
-    })
+    }))
 }
 
 /// A condition and a profile.

@@ -66,6 +66,7 @@ impl Platform {
             faults: crate::health::Faults::default(),
             registries: RwLock::new(HashMap::new()),
             fills: crate::fill::Fills::default(),
+            lists: crate::lists::Lists::default(),
             recommender: crate::recommend::Recommender::default(),
             stepped: AtomicI64::new(0),
             _lock: lock,

@@ -7,6 +7,7 @@ use model::{Map, Value, WorkspaceId};
 use store::{DefinitionRow, Store};
 
 use crate::Error;
+use crate::lists::{self, Dependent, Source};
 
 /// Everything compiled for one workspace.
 pub struct Registry {
@@ -49,6 +50,10 @@ pub struct SegmentInForce {
     pub condition: String,
     /// Its version.
     pub version: i64,
+    /// Where its members come from.
+    pub source: Source,
+    /// The list of a segment whose members are listed; empty otherwise.
+    pub list: String,
 }
 
 /// A journey in force: its current version, and each former one that somebody is still inside of.
@@ -126,6 +131,9 @@ pub fn types_of(setting: &Value) -> Result<profile::Types, Error> {
 /// When the body has no condition.
 pub fn condition_of(row: &DefinitionRow) -> Result<String, Error> {
     let body: Value = serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
+    if let Some(list) = body["list"].as_str() {
+        return lists::condition(list);
+    }
     body["where"]
         .as_str()
         .map(str::to_owned)
@@ -198,6 +206,21 @@ impl Registry {
             .collect()
     }
 
+    /// The definitions that have a condition for which `refers` holds.
+    pub fn dependents(&self, refers: &dyn Fn(&str) -> bool) -> Vec<Dependent> {
+        let mut out = Vec::new();
+        for (id, segment) in self.segments.iter().filter(|(_, segment)| refers(&segment.condition)) {
+            out.push(Dependent { kind: "segment", id: id.clone(), name: segment.name.clone() });
+        }
+        for (id, journey) in &self.journeys {
+            let versions = journey.former.values().chain([&journey.compiled]);
+            if versions.flat_map(|version| version.conditions()).any(|(_, text)| refers(text)) {
+                out.push(Dependent { kind: "journey", id: id.clone(), name: journey.name.clone() });
+            }
+        }
+        out
+    }
+
     /// Compiles everything that is in force in a workspace, or will be after an edit. Features that `ids` does not know
     /// get new numbers in it; nothing is written.
     ///
@@ -218,7 +241,11 @@ impl Registry {
         for row in in_force(store, workspace, "segment", edit).await? {
             let text = condition_of(&row)?;
             definitions.push(definition(&row.id, &row.name, &text, true)?);
-            let in_force = SegmentInForce { name: row.name, condition: text, version: row.version };
+            let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
+            let list = body["list"].as_str().unwrap_or_default().to_owned();
+            let source = Source::of(&body)?;
+            let in_force =
+                SegmentInForce { name: row.name, condition: text, version: row.version, source, list };
             registry.segments.insert(row.id, in_force);
         }
         let mut inside = store.open_versions(workspace).await?;

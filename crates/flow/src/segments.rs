@@ -259,6 +259,16 @@ impl Platform {
             Some(row) => row.status,
             None => "live".to_owned(),
         };
+        let mut draft = draft;
+        let mut listing = None;
+        if kind == DefinitionKind::Segment {
+            let versions = self.store.versions(workspace, kind.name(), &id).await?;
+            if versions.first().is_some_and(|row| row.status == "deleted") {
+                self.end_memberships(workspace, &id).await?;
+            }
+            crate::lists::adopt(&mut draft.body, &id, &versions);
+            listing = self.check_source(workspace, &draft.body).await?;
+        }
         let row = store::DefinitionRow {
             kind: kind.name().to_owned(),
             id,
@@ -270,7 +280,11 @@ impl Platform {
             at: self.clock.now(),
         };
         self.check_definition(workspace, kind, &row, &draft.body)?;
-        self.put_in_force(workspace, row).await
+        let Some(members) = listing else { return self.put_in_force(workspace, row).await };
+        let _lists = self.hold_lists(workspace, &draft.body).await?;
+        let row = self.put_in_force(workspace, row).await?;
+        self.take_first(workspace, &row.id, members).await?;
+        Ok(row)
     }
 
     fn check_definition(
@@ -332,7 +346,7 @@ impl Platform {
     /// Takes a definition out of force.
     ///
     /// # Errors
-    /// `Missing` when there is none; `Invalid` when another one refers to it.
+    /// `Missing` when there is none; `Conflict` when another one refers to it.
     pub async fn delete_definition(
         &self,
         workspace: WorkspaceId,
@@ -340,7 +354,14 @@ impl Platform {
         id: &str,
         author: &str,
     ) -> Result<(), Error> {
-        self.set_definition_status(workspace, kind, id, "deleted", author).await
+        if kind == DefinitionKind::Segment {
+            self.check_unneeded(workspace, id)?;
+        }
+        self.set_definition_status(workspace, kind, id, "deleted", author).await?;
+        if kind == DefinitionKind::Segment {
+            self.end_memberships(workspace, id).await?;
+        }
+        Ok(())
     }
 
     /// Pauses or resumes a definition.

@@ -42,6 +42,8 @@ pub struct Step<'a> {
     interactions: HashMap<WorkspaceId, u64>,
     fills: HashMap<WorkspaceId, Option<Arc<Fill>>>,
     filled: HashSet<Key>,
+    /// The cause that a change of a list carries, while that event is taken.
+    listing: Option<String>,
     commit: store::StepCommit,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Step<'a> {
             interactions: HashMap::new(),
             fills: HashMap::new(),
             filled: HashSet::new(),
+            listing: None,
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -276,7 +279,9 @@ impl<'a> Step<'a> {
         if !event.backfill {
             self.journeys(key, event, &registry);
         }
+        self.listing = crate::lists::cause(event);
         self.settle(key);
+        self.listing = None;
     }
 
     fn resolve(&mut self, event: &Event, identifiers: &[profile::Identifier]) -> Key {
@@ -463,7 +468,12 @@ impl<'a> Step<'a> {
         let fill = self.fills.get(&key.0).and_then(Option::as_ref).filter(|_| self.filled.contains(&key));
         for change in changes {
             let edited = fill.as_ref().is_some_and(|fill| fill.explains(&change));
+            let listed = match &change.cause {
+                segment::Cause::Event(name) if name == crate::lists::LISTED => self.listing.clone(),
+                _ => None,
+            };
             let cause = if edited { segment::Cause::Definition } else { change.cause }.to_string();
+            let cause = listed.unwrap_or(cause);
             self.emitted.push(emit::segment_change(
                 key.0,
                 key.1,
