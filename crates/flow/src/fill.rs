@@ -230,7 +230,7 @@ impl Platform {
         registry::put_ids(&self.store, workspace, &ids).await?;
         self.install(workspace, next);
         if rebuilds {
-            self.begin(workspace, features, Rebuilt::One(row.id.clone()), past).await?;
+            self.begin(workspace, features, Rebuilt::One(registry::edited_key(row)), past).await?;
         }
         drop(step);
         self.sweep(workspace).await

@@ -235,6 +235,12 @@ impl Platform {
                 condition.segments().iter().any(|known| *known == segment || *known == name)
             })
         });
+        let moving = registry.rules.values().filter(|rule| crate::rules::moves(&rule.rule, segment));
+        out.extend(moving.map(|rule| Dependent {
+            kind: "rule",
+            id: rule.id.clone(),
+            name: rule.name.clone(),
+        }));
         out.sort();
         out.dedup();
         out

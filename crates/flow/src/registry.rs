@@ -8,6 +8,8 @@ use store::{DefinitionRow, Store};
 
 use crate::Error;
 use crate::lists::{self, Dependent, Source};
+use crate::rules::{self, RuleInForce, rule_key};
+use crate::tables::{self, TableInForce};
 
 /// Everything compiled for one workspace.
 pub struct Registry {
@@ -17,6 +19,10 @@ pub struct Registry {
     pub segments: BTreeMap<String, SegmentInForce>,
     /// Journeys by id, live and paused.
     pub journeys: BTreeMap<String, JourneyInForce>,
+    /// Rules by id, live and paused.
+    pub rules: BTreeMap<String, RuleInForce>,
+    /// Decision tables by id.
+    pub tables: BTreeMap<String, TableInForce>,
     /// Templates by id.
     pub templates: BTreeMap<String, Arc<template::Template>>,
     /// Name, time zone, sender and look of the workspace.
@@ -33,6 +39,8 @@ impl Default for Registry {
             engine: segment::Engine::default(),
             segments: BTreeMap::new(),
             journeys: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            tables: BTreeMap::new(),
             templates: BTreeMap::new(),
             settings: Map::new(),
             zone: jiff::tz::TimeZone::UTC,
@@ -199,8 +207,18 @@ impl Registry {
                 .conditions()
                 .map(|(node, text)| (format!("the branch '{node}' of the journey '{}'", journey.name), text))
         });
+        let rules = self
+            .rules
+            .values()
+            .map(|rule| (format!("the rule '{}'", rule.name), rule.rule.condition.as_str()));
+        let rows = self.tables.values().flat_map(|table| {
+            let name = format!("the decision table '{}'", table.name);
+            table.table.rows.iter().map(move |row| (name.clone(), row.condition.as_str()))
+        });
         segments
             .chain(branches)
+            .chain(rules)
+            .chain(rows)
             .map(|(name, text)| (name, expr::check_text(text, schema).errors))
             .filter(|(_, errors)| !errors.is_empty())
             .collect()
@@ -213,9 +231,16 @@ impl Registry {
             out.push(Dependent { kind: "segment", id: id.clone(), name: segment.name.clone() });
         }
         for (id, journey) in &self.journeys {
-            let versions = journey.former.values().chain([&journey.compiled]);
-            if versions.flat_map(|version| version.conditions()).any(|(_, text)| refers(text)) {
+            if journey.compiled.conditions().any(|(_, text)| refers(text)) {
                 out.push(Dependent { kind: "journey", id: id.clone(), name: journey.name.clone() });
+            }
+        }
+        for (id, rule) in self.rules.iter().filter(|(_, rule)| refers(&rule.rule.condition)) {
+            out.push(Dependent { kind: "rule", id: id.clone(), name: rule.name.clone() });
+        }
+        for (id, table) in &self.tables {
+            if table.table.rows.iter().any(|row| refers(&row.condition)) {
+                out.push(Dependent { kind: "table", id: id.clone(), name: table.name.clone() });
             }
         }
         out
@@ -286,15 +311,35 @@ impl Registry {
             let in_force = JourneyInForce { name: row.name, compiled, former, live: row.status == "live" };
             registry.journeys.insert(row.id, in_force);
         }
+        for row in in_force(store, workspace, "rule", edit).await? {
+            let rule = rules::in_force(&row)?;
+            let key = rule_key(&rule.id);
+            definitions.push(definition(&key, &key, &rule.rule.condition, rule.rule.on.is_none())?);
+            registry.rules.insert(row.id, rule);
+        }
+        for row in in_force(store, workspace, "table", edit).await? {
+            let table = tables::in_force(&row)?;
+            for (number, each) in table.table.rows.iter().enumerate() {
+                let key = table.row_key(number);
+                definitions.push(definition(&key, &key, &each.condition, table.table.attribute.is_some())?);
+            }
+            registry.tables.insert(row.id, table);
+        }
         for row in in_force(store, workspace, "template", edit).await? {
             let body: Value =
                 serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
             registry.templates.insert(row.id, Arc::new(compile_template(&body)?));
         }
+        tables::check_circles(&registry)?;
         registry.engine = segment::Engine::build(&definitions, ids)
             .map_err(|error| Error::invalid("invalid_segment", "/where", error.to_string()))?;
         Ok(registry)
     }
+}
+
+/// The key under which the engine knows what a definition decides.
+pub(crate) fn edited_key(row: &DefinitionRow) -> String {
+    if row.kind == "rule" { rule_key(&row.id) } else { row.id.clone() }
 }
 
 /// A definition on its way into force.

@@ -23,6 +23,10 @@ pub enum DefinitionKind {
     Journey,
     /// What they get.
     Template,
+    /// What is done when.
+    Rule,
+    /// What follows from which conditions.
+    Table,
 }
 
 impl DefinitionKind {
@@ -32,6 +36,8 @@ impl DefinitionKind {
             DefinitionKind::Segment => "segment",
             DefinitionKind::Journey => "journey",
             DefinitionKind::Template => "template",
+            DefinitionKind::Rule => "rule",
+            DefinitionKind::Table => "table",
         }
     }
 }
@@ -138,6 +144,25 @@ impl Platform {
             took_ms: timer.elapsed().as_millis() as u64,
             sentence,
         })
+    }
+
+    /// Everybody for whom a condition holds.
+    pub(crate) async fn who(
+        &self,
+        workspace: WorkspaceId,
+        text: &str,
+    ) -> Result<std::collections::BTreeSet<i64>, Error> {
+        let condition = parse(text)?;
+        let registry = self.registry(workspace);
+        let preview = self.fed(workspace, &condition, &registry).await?;
+        let rows = self.all_profiles(workspace).await?;
+        let zone = registry.zone.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let profiles = rows.iter().map(|(id, hot)| (id.0, Facts { profile: &hot.profile, zone: &zone }));
+            preview.finish(profiles, usize::MAX)
+        });
+        let found = found.await.map_err(|error| Error::Bug(error.to_string()))?;
+        Ok(found.ids.into_iter().collect())
     }
 
     async fn fed(
@@ -262,6 +287,9 @@ impl Platform {
         let mut draft = draft;
         let mut listing = None;
         if kind == DefinitionKind::Segment {
+            if id.contains(':') {
+                return Err(Error::invalid("invalid_name", "/id", "A segment's id has no colon."));
+            }
             let versions = self.store.versions(workspace, kind.name(), &id).await?;
             if versions.first().is_some_and(|row| row.status == "deleted") {
                 self.end_memberships(workspace, &id).await?;
@@ -338,6 +366,12 @@ impl Platform {
             }
             DefinitionKind::Template => {
                 registry::compile_template(body)?;
+            }
+            DefinitionKind::Rule => {
+                crate::rules::check(&self.registry(workspace), body)?;
+            }
+            DefinitionKind::Table => {
+                crate::tables::check(&self.registry(workspace), body)?;
             }
         }
         Ok(())

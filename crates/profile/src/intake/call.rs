@@ -33,6 +33,11 @@ pub const INTERNAL_NAMES: &[&str] = &[
 /// Names that only the platform itself may send: what they say takes effect, whoever could say it.
 pub const OURS_ALONE: &[&str] = &["Segment Listed", "Rule Fired", "Coupon Granted"];
 
+/// Whether only the platform sends events of this name.
+pub fn is_reserved(name: &str) -> bool {
+    OURS_ALONE.contains(&name) || INTERNAL_NAMES.contains(&name)
+}
+
 /// 1971: no event is older, so that 1970 can tell a wrong unit.
 const EARLIEST: Timestamp = Timestamp::from_secs(365 * 86_400);
 
