@@ -19,11 +19,13 @@ mod pages;
 mod problem;
 mod profiles;
 mod query;
+mod rules;
 mod segments;
 mod settings;
 mod shape;
 mod status;
 mod suppressions;
+mod tables;
 mod templates;
 
 use std::future::Future;
@@ -85,6 +87,8 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(keys::routes())
         .merge(consents::routes())
         .merge(suppressions::routes())
+        .merge(rules::routes())
+        .merge(tables::routes())
         .merge(catalog::routes());
     match app {
         None => routes,

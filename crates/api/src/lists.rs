@@ -18,8 +18,8 @@ use utoipa_axum::routes;
 
 use crate::auth::Ws;
 use crate::extract::{Ask, At};
-use crate::segments::SegmentDraft;
-use crate::shape::{Listing, Time};
+use crate::segments::{Condition, SegmentDraft};
+use crate::shape::{Listing, Time, given};
 use crate::{App, Problem};
 
 /// Bytes of an upload.
@@ -132,6 +132,23 @@ pub async fn segment_query(
     let next_at = platform.next_refresh(workspace, &source, &last).map(Time::from);
     let Source::Sql { sql, schedule, timezone } = source else { return Ok(None) };
     Ok(Some(SegmentQuery { sql, schedule, timezone, next_at, last: last.into() }))
+}
+
+pub async fn preview(app: &App, ws: Ws, ask: &Condition) -> Result<flow::Preview, Problem> {
+    Ok(match given(&ask.sql) {
+        Some(sql) => app.platform.preview_sql(ws.0, sql).await?,
+        None => app.platform.preview(ws.0, &ask.condition).await?,
+    })
+}
+
+pub async fn check(app: &App, ws: Ws, ask: &Condition) -> Result<flow::Check, Problem> {
+    Ok(match given(&ask.sql) {
+        Some(sql) => {
+            let body = json!({"sql": sql, "schedule": ask.schedule, "timezone": ask.timezone});
+            app.platform.check_sql(ws.0, &body).await?
+        }
+        None => app.platform.check(ws.0, &ask.condition),
+    })
 }
 
 /// Runs a segment's query now; its members become those whom it names.

@@ -289,10 +289,7 @@ async fn preview(
     ws: Ws,
     Body(ask): Body<Condition>,
 ) -> Result<Json<Preview>, Problem> {
-    let found = match crate::shape::given(&ask.sql) {
-        Some(sql) => app.platform.preview_sql(ws.0, sql).await?,
-        None => app.platform.preview(ws.0, &ask.condition).await?,
-    };
+    let found = crate::lists::preview(&app, ws, &ask).await?;
     Ok(Json(Preview {
         count: found.count as i64,
         total: found.total as i64,
@@ -320,13 +317,7 @@ pub struct Check {
 /// Checks a condition's text while somebody types.
 #[utoipa::path(post, path = "/api/segments/check", tag = "segments", operation_id = "check_segment", request_body = Condition, responses((status = 200, body = Check)))]
 async fn check(State(app): State<App>, ws: Ws, Body(ask): Body<Condition>) -> Result<Json<Check>, Problem> {
-    let check = match crate::shape::given(&ask.sql) {
-        Some(sql) => {
-            let body = json!({"sql": sql, "schedule": ask.schedule, "timezone": ask.timezone});
-            app.platform.check_sql(ws.0, &body).await?
-        }
-        None => app.platform.check(ws.0, &ask.condition),
-    };
+    let check = crate::lists::check(&app, ws, &ask).await?;
     Ok(Json(Check {
         ok: check.ok,
         errors: check.errors.into_iter().map(Finding::from).collect(),
@@ -386,7 +377,7 @@ pub struct Evidence {
     pub at: Time,
 }
 
-fn explained(tree: segment::Explanation) -> Explained {
+pub(crate) fn explained(tree: segment::Explanation) -> Explained {
     let evidence = tree.evidence.into_iter().map(|event| Evidence { name: event.name, at: event.at.into() });
     Explained {
         text: tree.text,

@@ -146,6 +146,11 @@ pub(crate) fn cause(event: &Event) -> Option<String> {
     properties["cause"].as_str().map(str::to_owned)
 }
 
+/// Whether a membership changed by a change of its list.
+pub(crate) fn explains(cause: &segment::Cause) -> bool {
+    matches!(cause, segment::Cause::Event(name) if name == LISTED)
+}
+
 /// What became of a segment's last refresh.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Refresh {

@@ -478,10 +478,7 @@ impl<'a> Step<'a> {
         let (mut ruled, mut tabled) = (Vec::new(), false);
         for change in changes {
             let edited = fill.as_ref().is_some_and(|fill| fill.explains(&change));
-            let listed = match &change.cause {
-                segment::Cause::Event(name) if name == crate::lists::LISTED => self.listing.clone(),
-                _ => None,
-            };
+            let listed = self.listing.clone().filter(|_| crate::lists::explains(&change.cause));
             let cause = if edited { segment::Cause::Definition } else { change.cause }.to_string();
             let cause = listed.unwrap_or(cause);
             if let Some(rule) = change.segment.strip_prefix(segment::RULE_PREFIX) {
