@@ -452,6 +452,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All rules, with how often each fired. */
+        get: operations["rules"];
+        put?: never;
+        /** Makes a rule and puts it in force; it fires for those whom it finds already only when `fire_on_save` says so. */
+        post: operations["create_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule with its versions. */
+        get: operations["rule"];
+        /** Writes a new version of a rule and puts it in force. */
+        put: operations["put_rule"];
+        post?: never;
+        /** Takes a rule out of force; its versions and firings are kept. */
+        delete: operations["delete_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}/firings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Firings of a rule in the last year, newest first. */
+        get: operations["rule_firings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses a rule: it goes on knowing for whom it holds and does not fire. */
+        post: operations["pause_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often a rule fired, and what followed. */
+        get: operations["rule_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a paused rule fire again, from then on. */
+        post: operations["resume_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/segments": {
         parameters: {
             query?: never;
@@ -557,6 +662,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/segments/{id}/dependents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What refers to a segment: while anything does, it cannot be deleted. */
+        get: operations["segment_dependents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/segments/{id}/explain": {
         parameters: {
             query?: never;
@@ -601,7 +723,28 @@ export interface paths {
         /** The members of a segment, the most recently seen first. */
         get: operations["segment_members"];
         put?: never;
-        post?: never;
+        /**
+         * Changes the list of a static segment: a JSON list, CSV with a header, or one JSON value a line.
+         * @description A row names a profile by profile_id, user_id or email. Nothing changes before the whole list is read.
+         */
+        post: operations["change_members"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments/{id}/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Runs a segment's query now; its members become those whom it names. */
+        post: operations["refresh_segment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -743,6 +886,77 @@ export interface paths {
         post?: never;
         /** Takes an address off the list. */
         delete: operations["unsuppress"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All decision tables. */
+        get: operations["tables"];
+        put?: never;
+        /** Makes a decision table and puts it in force. */
+        post: operations["create_table"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tables/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts for a table, saved or not, whom no row fits, where rows overlap and which are never reached. */
+        post: operations["check_table"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tables/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One decision table with its versions. */
+        get: operations["table"];
+        /** Writes a new version of a decision table and puts it in force. */
+        put: operations["put_table"];
+        post?: never;
+        /** Takes a decision table out of force; its versions are kept. */
+        delete: operations["delete_table"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tables/{id}/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides for a profile, with the reasons of every row. */
+        post: operations["decide"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1149,6 +1363,12 @@ export interface components {
         };
         /** @description A condition. */
         Condition: {
+            /** @description The query's schedule. */
+            schedule?: string | null;
+            /** @description A query instead. */
+            sql?: string | null;
+            /** @description The schedule's time zone. */
+            timezone?: string | null;
             /** @description Its text. */
             where?: string;
         };
@@ -1180,6 +1400,25 @@ export interface components {
          * @enum {string}
          */
         ConsentState: "subscribed" | "unsubscribed";
+        /** @description For whom. */
+        DecideAsk: {
+            /**
+             * Format: int64
+             * @description The profile.
+             */
+            profile: number;
+        };
+        /** @description A row as it is for somebody. */
+        DecidedRow: {
+            /** @description It decided, or was one of those that did. */
+            decides: boolean;
+            /** @description Why its condition holds, or does not. */
+            explanation: components["schemas"]["Explained"];
+            /** @description Its condition holds. */
+            holds: boolean;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description A decision about identity. */
         Decision: {
             /** @description When. */
@@ -1188,6 +1427,27 @@ export interface components {
             code: string;
             /** @description For people. */
             sentence: string;
+        };
+        /** @description A decision table. */
+        DecisionTable: components["schemas"]["TableRow"] & {
+            /** @description The document. */
+            definition: unknown;
+            /**
+             * Format: int64
+             * @description Its version.
+             */
+            version: number;
+            /** @description Its versions, newest first. */
+            versions: components["schemas"]["Version"][];
+        };
+        /** @description Something that refers to a segment. */
+        Dependent: {
+            /** @description Its id. */
+            id: string;
+            /** @description segment, journey, rule or table. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
         };
         /** @description The DKIM records of the sender's domain. */
         Dkim: {
@@ -1356,6 +1616,16 @@ export interface components {
             offset: number;
             /** @description Where in the document, such as `/where`. */
             path: string;
+        };
+        /** @description Firings of a day. */
+        FiringsOfDay: {
+            /**
+             * Format: int64
+             * @description Firings.
+             */
+            count: number;
+            /** @description The day. */
+            day: string;
         };
         /** @description A part of the server and how it is. */
         Health: {
@@ -1586,6 +1856,25 @@ export interface components {
                 state: components["schemas"]["ConsentState"];
                 /** @description On what. */
                 topic: string;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
+        Listing_Dependent: {
+            /** @description The rows. */
+            items: {
+                /** @description Its id. */
+                id: string;
+                /** @description segment, journey, rule or table. */
+                kind: string;
+                /** @description Its name. */
+                name: string;
             }[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
@@ -1878,6 +2167,71 @@ export interface components {
             total?: number | null;
         };
         /** @description A page of a list. */
+        Listing_RuleFiring: {
+            /** @description The rows. */
+            items: {
+                /** @description What was done, each with `done`, a granted code with `code`. */
+                actions: unknown;
+                /** @description When. */
+                at: components["schemas"]["Time"];
+                /** @description Why. */
+                cause: string;
+                /** @description What to call them; null when the profile is gone. */
+                display?: string | null;
+                /** @description Its id. */
+                id: string;
+                /**
+                 * Format: int64
+                 * @description For whom.
+                 */
+                profile_id: number;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
+        Listing_RuleRow: {
+            /** @description The rows. */
+            items: {
+                /** @description What it is for. */
+                description: string;
+                /**
+                 * Format: int64
+                 * @description Firings in the last 30 days.
+                 */
+                fired_30_days: number;
+                /** @description Its id. */
+                id: string;
+                last_fired_at?: components["schemas"]["Time"] | null;
+                /** @description Its name. */
+                name: string;
+                /** @description Who answers for it. */
+                owner: string;
+                /** @description The day on which it is due for review; null when none was set. */
+                review_at?: string | null;
+                /** @description That day has come. */
+                review_due: boolean;
+                /** @description live or paused. */
+                status: string;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+                /** @description Its condition. */
+                where: string;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
         Listing_SegmentRow: {
             /** @description The rows. */
             items: {
@@ -1890,6 +2244,8 @@ export interface components {
                 description: string;
                 /** @description Its id. */
                 id: string;
+                /** @description condition, sql or static: where its members come from. */
+                kind: string;
                 /** @description Its name. */
                 name: string;
                 /** @description live. */
@@ -1919,6 +2275,38 @@ export interface components {
                 hint: string;
                 /** @description hard_bounce, complaint, manual, import or erased. */
                 reason: string;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
+        Listing_TableRow: {
+            /** @description The rows. */
+            items: {
+                /** @description The attribute that keeps the outcome; null when the table is only asked. */
+                attribute?: string | null;
+                /** @description What it decides. */
+                description: string;
+                /** @description first or all: which rows decide. */
+                hit: string;
+                /** @description Its id. */
+                id: string;
+                /** @description Its name. */
+                name: string;
+                /** @description Who answers for it. */
+                owner: string;
+                /**
+                 * Format: int64
+                 * @description How many rows it has.
+                 */
+                rows: number;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
             }[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
@@ -1990,6 +2378,33 @@ export interface components {
              * @description How many there are on all pages, where that is known.
              */
             total?: number | null;
+        };
+        /** @description How a list changed. */
+        MembersChanged: {
+            /**
+             * Format: int64
+             * @description Profiles that entered.
+             */
+            entered: number;
+            /**
+             * Format: int64
+             * @description Profiles that left.
+             */
+            exited: number;
+            /**
+             * Format: int64
+             * @description Members now.
+             */
+            members: number;
+            /** @description Rows that cannot be read. */
+            rejected: components["schemas"]["UntakenRows"];
+            /**
+             * Format: int64
+             * @description Rows that were read.
+             */
+            rows: number;
+            /** @description Rows that name nobody we know: nobody is made. */
+            unknown: components["schemas"]["UntakenRows"];
         };
         /** @description A segment a profile is in. */
         Membership: {
@@ -2341,6 +2756,176 @@ export interface components {
             /** @description What was changed for safety. */
             warnings: string[];
         };
+        /** @description What a row is for all profiles. */
+        RowOutlook: {
+            /**
+             * Format: int64
+             * @description Profiles for whom it decides.
+             */
+            decides: number;
+            /**
+             * Format: int64
+             * @description Profiles for whom its condition holds.
+             */
+            holds: number;
+            /** @description It holds for somebody and never decides: earlier rows take everybody. */
+            unreachable: boolean;
+        };
+        /** @description Two rows that hold for the same profiles. */
+        RowOverlap: {
+            /**
+             * Format: int64
+             * @description For how many.
+             */
+            count: number;
+            /** @description The earlier row, from 0. */
+            first: number;
+            /** @description The later row. */
+            second: number;
+        };
+        /** @description A rule. */
+        Rule: components["schemas"]["RuleRow"] & {
+            /** @description The document. */
+            definition: unknown;
+            /** @description Its condition in plain English. */
+            sentence: string;
+            /**
+             * Format: int64
+             * @description Its version.
+             */
+            version: number;
+            /** @description Its versions, newest first. */
+            versions: components["schemas"]["Version"][];
+        };
+        /** @description A difference of shares with its interval of 95 % (Newcombe). */
+        RuleDifference: {
+            /**
+             * Format: double
+             * @description The interval's high end.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description The interval's low end.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The difference, -1 to 1.
+             */
+            value: number;
+        };
+        /** @description What a rule is made from. */
+        RuleDraft: {
+            /**
+             * @description The document: where, every_seconds, actions; on, fire_on_save, goal, description, threshold, time_frame, owner,
+             *     review_at.
+             */
+            definition: unknown;
+            /** @description Its id; made from the name when absent. */
+            id?: string | null;
+            /** @description Its name. */
+            name?: string;
+        };
+        /** @description A firing of a rule. */
+        RuleFiring: {
+            /** @description What was done, each with `done`, a granted code with `code`. */
+            actions: unknown;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description Why. */
+            cause: string;
+            /** @description What to call them; null when the profile is gone. */
+            display?: string | null;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: int64
+             * @description For whom.
+             */
+            profile_id: number;
+        };
+        /** @description A group of people and how many of them did what is hoped for. */
+        RuleGroup: {
+            /**
+             * Format: int64
+             * @description Those of them who did it.
+             */
+            did: number;
+            /**
+             * Format: int64
+             * @description Those whose days are not over yet; they are not counted.
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description Those whose days are over.
+             */
+            people: number;
+        };
+        /** @description What a rule did, and what those it fired for did afterwards beside those just below its threshold. */
+        RuleReport: {
+            /** @description Firings by the day of the workspace, oldest first. */
+            by_day: components["schemas"]["FiringsOfDay"][];
+            /**
+             * Format: int64
+             * @description Days looked back on.
+             */
+            days: number;
+            difference?: components["schemas"]["RuleDifference"] | null;
+            /** @description Those it fired for. */
+            fired: components["schemas"]["RuleGroup"];
+            /**
+             * Format: int64
+             * @description Firings.
+             */
+            firings: number;
+            /**
+             * Format: int64
+             * @description Within how many days.
+             */
+            goal_days: number;
+            /** @description What is hoped for: the event. */
+            goal_event: string;
+            last_at?: components["schemas"]["Time"] | null;
+            near?: components["schemas"]["RuleGroup"] | null;
+            /** @description Who those just below are, or why there are none. */
+            near_is: string;
+            /**
+             * Format: int64
+             * @description People it fired for.
+             */
+            people: number;
+            /** @description In plain English. */
+            sentence: string;
+        };
+        /** @description A rule in a list. */
+        RuleRow: {
+            /** @description What it is for. */
+            description: string;
+            /**
+             * Format: int64
+             * @description Firings in the last 30 days.
+             */
+            fired_30_days: number;
+            /** @description Its id. */
+            id: string;
+            last_fired_at?: components["schemas"]["Time"] | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Who answers for it. */
+            owner: string;
+            /** @description The day on which it is due for review; null when none was set. */
+            review_at?: string | null;
+            /** @description That day has come. */
+            review_due: boolean;
+            /** @description live or paused. */
+            status: string;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+            /** @description Its condition. */
+            where: string;
+        };
         /** @description The tables that can be asked. */
         Schema: {
             /** @description The tables. */
@@ -2350,6 +2935,7 @@ export interface components {
         Segment: components["schemas"]["SegmentRow"] & {
             /** @description Its condition as a tree. */
             json: unknown;
+            query?: components["schemas"]["SegmentQuery"] | null;
             /** @description Its condition in plain English. */
             sentence: string;
             /** @description Its versions, newest first. */
@@ -2367,7 +2953,7 @@ export interface components {
             /** @description Its name. */
             name: string;
         };
-        /** @description What a segment is made from. */
+        /** @description What a segment is made from: one of where, sql and static. */
         SegmentDraft: {
             /** @description What it is for. */
             description?: string;
@@ -2375,8 +2961,61 @@ export interface components {
             id?: string | null;
             /** @description Its name. */
             name?: string;
+            /** @description When the query is run again, as cron says it: `0 3 * * *`. */
+            schedule?: string | null;
+            /** @description A SELECT whose column profile_id, user_id or email names its members. */
+            sql?: string | null;
+            /** @description Its members are listed by hand, by programs or by rules. */
+            static?: boolean;
+            /** @description The time zone of the schedule; the workspace's otherwise. */
+            timezone?: string | null;
             /** @description Its condition. */
             where?: string;
+        };
+        /** @description A segment's query and what became of it. */
+        SegmentQuery: {
+            /** @description The last run. */
+            last: components["schemas"]["SegmentRefresh"];
+            next_at?: components["schemas"]["Time"] | null;
+            /** @description When it is run again, as cron says it. */
+            schedule?: string | null;
+            /** @description The SELECT. */
+            sql: string;
+            /** @description The time zone of the schedule. */
+            timezone?: string | null;
+        };
+        /** @description A run of a segment's query. */
+        SegmentRefresh: {
+            at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Profiles that entered.
+             */
+            entered: number;
+            /** @description Why it failed; the members stay as they were. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description Profiles that left.
+             */
+            exited: number;
+            /**
+             * Format: int64
+             * @description Rows of the answer.
+             */
+            rows: number;
+            /** @description It has not ended. */
+            running: boolean;
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description Rows that name nobody we know.
+             */
+            unknown: number;
         };
         /** @description A segment in a list. */
         SegmentRow: {
@@ -2389,6 +3028,8 @@ export interface components {
             description: string;
             /** @description Its id. */
             id: string;
+            /** @description condition, sql or static: where its members come from. */
+            kind: string;
             /** @description Its name. */
             name: string;
             /** @description live. */
@@ -2406,12 +3047,14 @@ export interface components {
             at: components["schemas"]["Time"];
             /** @description Who wrote it. */
             author: string;
+            /** @description Its query; null when it has none. */
+            sql?: string | null;
             /**
              * Format: int64
              * @description From 1.
              */
             version: number;
-            /** @description Its condition. */
+            /** @description Its condition; empty when its members are listed. */
             where: string;
         };
         /** @description A transactional mail. */
@@ -2500,6 +3143,78 @@ export interface components {
             columns: components["schemas"]["Column"][];
             /** @description Its name. */
             name: string;
+        };
+        /** @description A table's document. */
+        TableAsk: {
+            /** @description The document. */
+            definition: unknown;
+        };
+        /** @description What a table decides for somebody. */
+        TableDecision: {
+            /** @description The outcome, a list of them when all rows decide; null when no row holds. */
+            outcome: unknown;
+            /** @description Each row, in order. */
+            rows: components["schemas"]["DecidedRow"][];
+            /**
+             * Format: int64
+             * @description The version that decided.
+             */
+            version: number;
+        };
+        /** @description What a decision table is made from. */
+        TableDraft: {
+            /** @description The document: rows of name, where and outcome; hit (first or all), attribute, description, owner. */
+            definition: unknown;
+            /** @description Its id; made from the name when absent. */
+            id?: string | null;
+            /** @description Its name. */
+            name?: string;
+        };
+        /** @description How a table's rows divide all profiles. */
+        TableOutlook: {
+            /**
+             * Format: int64
+             * @description Profiles that no row fits.
+             */
+            gap: number;
+            /** @description Some of them. */
+            gap_sample: components["schemas"]["ProfileRow"][];
+            /** @description Pairs of rows that hold for the same profiles. */
+            overlaps: components["schemas"]["RowOverlap"][];
+            /** @description Each row, in order. */
+            rows: components["schemas"]["RowOutlook"][];
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description Profiles there are.
+             */
+            total: number;
+        };
+        /** @description A decision table in a list. */
+        TableRow: {
+            /** @description The attribute that keeps the outcome; null when the table is only asked. */
+            attribute?: string | null;
+            /** @description What it decides. */
+            description: string;
+            /** @description first or all: which rows decide. */
+            hit: string;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Who answers for it. */
+            owner: string;
+            /**
+             * Format: int64
+             * @description How many rows it has.
+             */
+            rows: number;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
         };
         /** @description A template. */
         Template: {
@@ -2647,6 +3362,44 @@ export interface components {
          * @enum {string}
          */
         TransportKind: "inbox" | "smtp";
+        /** @description A row that was not taken. */
+        UntakenRow: {
+            /** @description Why it was not taken. */
+            message: string;
+            /**
+             * Format: int64
+             * @description From 1, a header not counted.
+             */
+            row: number;
+            /** @description What it says, shortened. */
+            value: string;
+        };
+        /** @description Rows that were not taken. */
+        UntakenRows: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description The first of them. */
+            rows: components["schemas"]["UntakenRow"][];
+        };
+        /** @description A version of a rule or a decision table. */
+        Version: {
+            /** @description When it was written. */
+            at: components["schemas"]["Time"];
+            /** @description Who wrote it. */
+            author: string;
+            /** @description The document. */
+            definition: unknown;
+            /** @description live, paused or deleted. */
+            status: string;
+            /**
+             * Format: int64
+             * @description From 1.
+             */
+            version: number;
+        };
         /** @description Names for the condition editor. */
         Vocabulary: {
             /** @description Attributes of the profiles seen last. */
@@ -2684,7 +3437,11 @@ export type Condition = components['schemas']['Condition'];
 export type Consent = components['schemas']['Consent'];
 export type ConsentAsk = components['schemas']['ConsentAsk'];
 export type ConsentState = components['schemas']['ConsentState'];
+export type DecideAsk = components['schemas']['DecideAsk'];
+export type DecidedRow = components['schemas']['DecidedRow'];
 export type Decision = components['schemas']['Decision'];
+export type DecisionTable = components['schemas']['DecisionTable'];
+export type Dependent = components['schemas']['Dependent'];
 export type Dkim = components['schemas']['Dkim'];
 export type DkimRecord = components['schemas']['DkimRecord'];
 export type Entry = components['schemas']['Entry'];
@@ -2695,6 +3452,7 @@ export type ExplainRequest = components['schemas']['ExplainRequest'];
 export type Explained = components['schemas']['Explained'];
 export type Explanation = components['schemas']['Explanation'];
 export type Finding = components['schemas']['Finding'];
+export type FiringsOfDay = components['schemas']['FiringsOfDay'];
 export type Health = components['schemas']['Health'];
 export type HealthStatus = components['schemas']['HealthStatus'];
 export type Identifier = components['schemas']['Identifier'];
@@ -2712,6 +3470,7 @@ export type Limits = components['schemas']['Limits'];
 export type ListingCatalog = components['schemas']['Listing_Catalog'];
 export type ListingChange = components['schemas']['Listing_Change'];
 export type ListingConsent = components['schemas']['Listing_Consent'];
+export type ListingDependent = components['schemas']['Listing_Dependent'];
 export type ListingEntry = components['schemas']['Listing_Entry'];
 export type ListingEventName = components['schemas']['Listing_EventName'];
 export type ListingEventRow = components['schemas']['Listing_EventRow'];
@@ -2721,10 +3480,14 @@ export type ListingKey = components['schemas']['Listing_Key'];
 export type ListingMessageRow = components['schemas']['Listing_MessageRow'];
 export type ListingProfileRow = components['schemas']['Listing_ProfileRow'];
 export type ListingQuarantined = components['schemas']['Listing_Quarantined'];
+export type ListingRuleFiring = components['schemas']['Listing_RuleFiring'];
+export type ListingRuleRow = components['schemas']['Listing_RuleRow'];
 export type ListingSegmentRow = components['schemas']['Listing_SegmentRow'];
 export type ListingSuppression = components['schemas']['Listing_Suppression'];
+export type ListingTableRow = components['schemas']['Listing_TableRow'];
 export type ListingTemplate = components['schemas']['Listing_Template'];
 export type ListingTimelineRow = components['schemas']['Listing_TimelineRow'];
+export type MembersChanged = components['schemas']['MembersChanged'];
 export type Membership = components['schemas']['Membership'];
 export type Merge = components['schemas']['Merge'];
 export type Message = components['schemas']['Message'];
@@ -2747,10 +3510,21 @@ export type Reason = components['schemas']['Reason'];
 export type Recommendations = components['schemas']['Recommendations'];
 export type RenderAsk = components['schemas']['RenderAsk'];
 export type Rendered = components['schemas']['Rendered'];
+export type RowOutlook = components['schemas']['RowOutlook'];
+export type RowOverlap = components['schemas']['RowOverlap'];
+export type Rule = components['schemas']['Rule'];
+export type RuleDifference = components['schemas']['RuleDifference'];
+export type RuleDraft = components['schemas']['RuleDraft'];
+export type RuleFiring = components['schemas']['RuleFiring'];
+export type RuleGroup = components['schemas']['RuleGroup'];
+export type RuleReport = components['schemas']['RuleReport'];
+export type RuleRow = components['schemas']['RuleRow'];
 export type Schema = components['schemas']['Schema'];
 export type Segment = components['schemas']['Segment'];
 export type SegmentCount = components['schemas']['SegmentCount'];
 export type SegmentDraft = components['schemas']['SegmentDraft'];
+export type SegmentQuery = components['schemas']['SegmentQuery'];
+export type SegmentRefresh = components['schemas']['SegmentRefresh'];
 export type SegmentRow = components['schemas']['SegmentRow'];
 export type SegmentVersion = components['schemas']['SegmentVersion'];
 export type SendAsk = components['schemas']['SendAsk'];
@@ -2762,6 +3536,11 @@ export type SqlAsk = components['schemas']['SqlAsk'];
 export type Suppression = components['schemas']['Suppression'];
 export type SuppressionAsk = components['schemas']['SuppressionAsk'];
 export type Table = components['schemas']['Table'];
+export type TableAsk = components['schemas']['TableAsk'];
+export type TableDecision = components['schemas']['TableDecision'];
+export type TableDraft = components['schemas']['TableDraft'];
+export type TableOutlook = components['schemas']['TableOutlook'];
+export type TableRow = components['schemas']['TableRow'];
 export type Template = components['schemas']['Template'];
 export type TemplateDraft = components['schemas']['TemplateDraft'];
 export type Tick = components['schemas']['Tick'];
@@ -2771,6 +3550,9 @@ export type TraceStep = components['schemas']['TraceStep'];
 export type Transport = components['schemas']['Transport'];
 export type TransportDraft = components['schemas']['TransportDraft'];
 export type TransportKind = components['schemas']['TransportKind'];
+export type UntakenRow = components['schemas']['UntakenRow'];
+export type UntakenRows = components['schemas']['UntakenRows'];
+export type Version = components['schemas']['Version'];
 export type Vocabulary = components['schemas']['Vocabulary'];
 export type ResponseProblem = components['responses']['Problem'];
 export type $defs = Record<string, never>;
@@ -3544,6 +4326,215 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_RuleRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    create_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleDraft"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rule_firings: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows of a page, 1 to 500; 50 otherwise. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_RuleFiring"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    pause_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rule_report: {
+        parameters: {
+            query?: {
+                /** @description Days to look back on, 1 to 366; 90 otherwise. */
+                days?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleReport"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resume_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     segments: {
         parameters: {
             query?: never;
@@ -3749,6 +4740,28 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    segment_dependents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_Dependent"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     explain_segment: {
         parameters: {
             query: {
@@ -3823,6 +4836,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Listing_ProfileRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    change_members: {
+        parameters: {
+            query?: {
+                /** @description add, remove or replace; add when absent. */
+                mode?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description `application/json`: a list, or an object with `members`; `text/csv`; `application/x-ndjson`. */
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MembersChanged"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    refresh_segment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentRefresh"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -4096,6 +5161,169 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    tables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_TableRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    create_table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TableDraft"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionTable"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    check_table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TableAsk"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableOutlook"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionTable"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TableDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionTable"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideAsk"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableDecision"];
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -1,4 +1,4 @@
-//! Decision tables: definitions, what they decide for somebody and why, how their rows divide everybody.
+//! TableDecision tables: definitions, what they decide for somebody and why, how their rows divide everybody.
 
 use axum::Json;
 use axum::extract::State;
@@ -231,7 +231,7 @@ pub struct DecideAsk {
 
 /// What a table decides for somebody.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Decision {
+pub struct TableDecision {
     /// The outcome, a list of them when all rows decide; null when no row holds.
     pub outcome: Value,
     /// The version that decided.
@@ -254,13 +254,13 @@ pub struct DecidedRow {
 }
 
 /// Decides for a profile, with the reasons of every row.
-#[utoipa::path(post, path = "/api/tables/{id}/decide", tag = "tables", operation_id = "decide", params(("id" = String, Path)), request_body = DecideAsk, responses((status = 200, body = Decision)))]
+#[utoipa::path(post, path = "/api/tables/{id}/decide", tag = "tables", operation_id = "decide", params(("id" = String, Path)), request_body = DecideAsk, responses((status = 200, body = TableDecision)))]
 async fn decide(
     State(app): State<App>,
     ws: Ws,
     At(id): At<String>,
     Body(ask): Body<DecideAsk>,
-) -> Result<Json<Decision>, Problem> {
+) -> Result<Json<TableDecision>, Problem> {
     let decided = app.platform.decide(ws.0, &id, ProfileId(ask.profile)).await?;
     let row = |row: flow::DecidedRow| DecidedRow {
         name: row.name,
@@ -268,7 +268,7 @@ async fn decide(
         decides: row.decides,
         explanation: explained(row.explanation),
     };
-    Ok(Json(Decision {
+    Ok(Json(TableDecision {
         outcome: decided.outcome,
         version: decided.version,
         rows: decided.rows.into_iter().map(row).collect(),

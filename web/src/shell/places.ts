@@ -1,10 +1,12 @@
 /** The places of the console in the order of the rail; a place stands here when it works, not before. */
-import { IconBolt, IconDatabaseSearch, IconFilter, IconHome, IconMail, IconRoute, IconSettings, IconUsers } from "@tabler/icons-react";
+import { IconBolt, IconDatabaseSearch, IconFilter, IconHome, IconMail, IconRoute, IconSettings, IconTable, IconTargetArrow, IconUsers } from "@tabler/icons-react";
 
 export const PLACES = [
   { group: "", label: "Home", to: "/", icon: IconHome, phone: true, key: "h" },
   { group: "Audience", label: "Profiles", to: "/profiles", icon: IconUsers, phone: true, key: "p" },
   { group: "Audience", label: "Segments", to: "/segments", icon: IconFilter, phone: true, key: "s" },
+  { group: "Audience", label: "Rules", to: "/rules", icon: IconTargetArrow, phone: false, key: "r" },
+  { group: "Audience", label: "Decision tables", to: "/tables", icon: IconTable, phone: false, key: "t" },
   { group: "Engage", label: "Journeys", to: "/journeys", icon: IconRoute, phone: false, key: "j" },
   { group: "Engage", label: "Messages", to: "/messages", icon: IconMail, phone: false, key: "m" },
   { group: "Insights", label: "Query", to: "/query", icon: IconDatabaseSearch, phone: false, key: "q" },
