@@ -124,5 +124,5 @@ describe.skipIf(!base)("rules and decision tables", () => {
         }
       }
     }
-  });
+  }, 240_000);
 });
