@@ -43,7 +43,7 @@ export const segments = [
   ["spent-500", "Spent 500 or more", 'sum(revenue) of "Order Completed" in last 180 days >= 500', 96],
   ["silent", "Silent for 90 days", 'time since last "Email Opened" > 90 days', 431],
 ].map(([id, name, where, count], index) => ({
-  id, name, where, count, description: "", status: index === 3 ? "building" : "live", updated_at: ago(60 * 30 * (index + 1)), trend: trend(count),
+  id, name, where, count, description: "", kind: "condition", query: null, status: index === 3 ? "building" : "live", updated_at: ago(60 * 30 * (index + 1)), trend: trend(count),
   sentence: "People who looked at a product in the last 30 days and did not complete an order in that time.",
   versions: [{ version: 1, at: ago(60 * 30 * (index + 1)), author: "console", where }],
 }));

@@ -5,6 +5,7 @@ use axum::extract::State;
 use flow::Platform;
 use model::{Value, WorkspaceId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -13,6 +14,7 @@ use utoipa_axum::routes;
 use crate::auth::Ws;
 use crate::extract::Body;
 use crate::problem::Finding;
+use crate::shape::given;
 use crate::{App, Problem, vocabulary};
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -79,6 +81,12 @@ pub struct Condition {
     /// Its text or its tree.
     #[serde(rename = "where", default)]
     pub condition: Where,
+    /// A query instead; checked and previewed only.
+    pub sql: Option<String>,
+    /// The query's schedule.
+    pub schedule: Option<String>,
+    /// The schedule's time zone.
+    pub timezone: Option<String>,
 }
 
 /// Whether a condition can be saved.
@@ -100,22 +108,26 @@ pub struct Check {
 
 /// Checks a condition while somebody edits it, and turns text into a tree and a tree into text.
 #[utoipa::path(post, path = "/api/segments/check", tag = "segments", operation_id = "check_segment", request_body = Condition, responses((status = 200, body = Check)))]
-async fn check(State(app): State<App>, ws: Ws, Body(ask): Body<Condition>) -> Json<Check> {
-    let (text, check) = match ask.condition {
-        Where::Text(text) => {
+async fn check(State(app): State<App>, ws: Ws, Body(ask): Body<Condition>) -> Result<Json<Check>, Problem> {
+    let (text, check) = match (given(&ask.sql), ask.condition) {
+        (Some(sql), _) => {
+            let body = json!({"sql": sql, "schedule": ask.schedule, "timezone": ask.timezone});
+            (String::new(), app.platform.check_sql(ws.0, &body).await?)
+        }
+        (None, Where::Text(text)) => {
             let check = app.platform.check(ws.0, &text);
             (text, check)
         }
-        Where::Tree(tree) => app.platform.check_tree(ws.0, &tree),
+        (None, Where::Tree(tree)) => app.platform.check_tree(ws.0, &tree),
     };
-    Json(Check {
+    Ok(Json(Check {
         ok: check.ok,
         errors: check.errors.into_iter().map(Finding::from).collect(),
         warnings: check.warnings.into_iter().map(Finding::from).collect(),
         sentence: check.sentence,
         text,
         json: check.json,
-    })
+    }))
 }
 
 /// A text and a place in it.

@@ -15,6 +15,7 @@ mod insight;
 mod journeys;
 mod keys;
 mod listen;
+mod lists;
 mod messages;
 pub mod openapi;
 mod overview;
@@ -23,11 +24,13 @@ mod problem;
 mod profiles;
 mod query;
 mod rfm;
+mod rules;
 mod segments;
 mod settings;
 mod shape;
 mod status;
 mod suppressions;
+mod tables;
 mod templates;
 mod traits;
 mod vocabulary;
@@ -99,6 +102,8 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(keys::routes())
         .merge(consents::routes())
         .merge(suppressions::routes())
+        .merge(rules::routes())
+        .merge(tables::routes())
         .merge(catalog::routes());
     match app {
         None => routes,

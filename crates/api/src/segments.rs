@@ -9,7 +9,6 @@ use flow::{DefinitionKind, Draft, Platform};
 use model::time::{DAY, MINUTE};
 use model::{ProfileId, Timestamp, Value, WorkspaceId};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use store::DefinitionRow;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -36,6 +35,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(members))
         .routes(routes!(history))
         .routes(routes!(explain_segment))
+        .merge(crate::lists::routes())
 }
 
 /// A segment in a list.
@@ -52,6 +52,8 @@ pub struct SegmentRow {
     pub condition: String,
     /// Members now.
     pub count: i64,
+    /// condition, sql or static: where its members come from.
+    pub kind: String,
     /// live.
     pub status: String,
     /// When it was last changed.
@@ -70,6 +72,8 @@ pub struct Segment {
     pub sentence: String,
     /// Its condition as a tree.
     pub json: Value,
+    /// Its query, schedule and last refresh; null when it has none.
+    pub query: Option<crate::lists::SegmentQuery>,
     /// Its versions, newest first.
     pub versions: Vec<SegmentVersion>,
 }
@@ -83,12 +87,14 @@ pub struct SegmentVersion {
     pub at: Time,
     /// Who wrote it.
     pub author: String,
-    /// Its condition.
+    /// Its condition; empty when its members are listed.
     #[serde(rename = "where")]
     pub condition: String,
+    /// Its query; null when it has none.
+    pub sql: Option<String>,
 }
 
-/// What a segment is made from.
+/// What a segment is made from: one of where, sql and static.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SegmentDraft {
     /// Its id; made from the name when absent.
@@ -102,6 +108,15 @@ pub struct SegmentDraft {
     /// Its condition, as text or as a tree.
     #[serde(rename = "where", default)]
     pub condition: Where,
+    /// A SELECT whose column profile_id, user_id or email names its members.
+    pub sql: Option<String>,
+    /// When the query is run again, as cron says it: `0 3 * * *`.
+    pub schedule: Option<String>,
+    /// The time zone of the schedule; the workspace's otherwise.
+    pub timezone: Option<String>,
+    /// Its members are listed by hand, by programs or by rules.
+    #[serde(rename = "static", default)]
+    pub is_static: bool,
 }
 
 fn field(row: &DefinitionRow, name: &str) -> String {
@@ -115,6 +130,7 @@ fn segment_row(row: &DefinitionRow, count: i64, trend: Vec<i64>) -> SegmentRow {
         name: row.name.clone(),
         description: field(row, "description"),
         condition: field(row, "where"),
+        kind: crate::lists::source(row).name().to_owned(),
         count,
         status: row.status.clone(),
         updated_at: row.at.into(),
@@ -173,15 +189,24 @@ async fn assemble(platform: &Platform, workspace: WorkspaceId, id: &str) -> Resu
     let count = counts.into_iter().find(|(known, _)| known == id).map_or(0, |(_, count)| count);
     let changes = changes(platform, workspace).await?;
     let row = segment_row(current, count, trend(count, changes.get(id)));
-    let check = platform.check(workspace, &row.condition);
+    let source = crate::lists::source(current);
+    let (sentence, json) = match crate::lists::sentence(&source) {
+        Some(sentence) => (sentence, Value::Null),
+        None => {
+            let check = platform.check(workspace, &row.condition);
+            (check.sentence, check.json)
+        }
+    };
+    let query = crate::lists::segment_query(platform, workspace, id, source).await?;
     let version = |row: &DefinitionRow| SegmentVersion {
         version: row.version,
         at: row.at.into(),
         author: row.author.clone(),
         condition: field(row, "where"),
+        sql: Some(field(row, "sql")).filter(|sql| !sql.is_empty()),
     };
     let versions = versions.iter().map(version).collect();
-    Ok(Segment { row, sentence: check.sentence, json: check.json, versions })
+    Ok(Segment { row, sentence, json, query, versions })
 }
 
 /// One segment with its versions.
@@ -191,8 +216,8 @@ async fn one(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<Json<
 }
 
 async fn save(app: &App, ws: Ws, id: Option<String>, draft: SegmentDraft) -> Result<Segment, Problem> {
-    let text = draft.condition.text(&app.platform, ws.0)?;
-    let body = json!({"where": text, "description": draft.description});
+    let text = draft.condition.clone().text(&app.platform, ws.0)?;
+    let body = crate::lists::document(&draft, &text);
     let draft = Draft { id: id.or(draft.id), name: draft.name, body };
     let row = app.platform.save_definition(ws.0, DefinitionKind::Segment, draft, "console").await?;
     assemble(&app.platform, ws.0, &row.id).await
@@ -248,8 +273,7 @@ async fn preview(
     ws: Ws,
     Body(ask): Body<Condition>,
 ) -> Result<Json<Preview>, Problem> {
-    let text = ask.condition.text(&app.platform, ws.0)?;
-    let found = app.platform.preview(ws.0, &text).await?;
+    let found = crate::lists::preview(&app, ws, ask).await?;
     Ok(Json(Preview {
         count: found.count as i64,
         total: found.total as i64,
@@ -309,7 +333,7 @@ pub struct Evidence {
     pub at: Time,
 }
 
-fn explained(tree: segment::Explanation) -> Explained {
+pub(crate) fn explained(tree: segment::Explanation) -> Explained {
     let evidence = tree.evidence.into_iter().map(|event| Evidence { name: event.name, at: event.at.into() });
     Explained {
         text: tree.text,

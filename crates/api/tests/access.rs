@@ -179,6 +179,11 @@ async fn furnish(server: &Server) -> impl Fn(&str) -> String + use<> {
     let nodes = json!({"send": send, "end": {"type": "exit"}});
     let journey = json!({"trigger": {"event": CANARY}, "start": "send", "nodes": nodes});
     made("/api/journeys", json!({"id": CANARY, "name": CANARY, "definition": journey})).await;
+    let action = json!([{"type": "set_attribute", "name": CANARY, "value": CANARY}]);
+    let rule = json!({"where": condition, "every_seconds": 60, "actions": action});
+    made("/api/rules", json!({"id": CANARY, "name": CANARY, "definition": rule})).await;
+    let table = json!({"rows": [{"name": CANARY, "where": condition, "outcome": {"canary": CANARY}}]});
+    made("/api/tables", json!({"id": CANARY, "name": CANARY, "definition": table})).await;
     made("/api/suppressions", json!({"email": format!("{CANARY}@gone.example")})).await;
     let key = made("/api/keys", json!({"name": CANARY, "kind": "server"})).await.json();
     let profiles = server.call("GET", "/api/profiles", None).await.json();

@@ -21,27 +21,16 @@ use model::Timestamp;
 
 pub use dialect::{DataFusion, Dialect};
 
-use crate::Span;
 use crate::ast::{Condition, EventPattern, Window};
+use crate::{Figure, Span};
 
 /// What a condition's names mean.
 pub trait Names {
     /// A segment's key and condition, by its name or id.
     fn segment(&self, name: &str) -> Option<(String, Condition)>;
 
-    /// A score that conditions ask for as for an attribute.
-    fn score(&self, name: &str) -> Option<Score>;
-}
-
-/// A sum of decaying weights, from 0 to 100.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Score {
-    /// Weight of an event, by name.
-    pub weights: Vec<(String, f64)>,
-    /// How long a weight takes to halve. Units: microseconds.
-    pub half_life: i64,
-    /// Decayed points that make a score of 50.
-    pub points_of_fifty: f64,
+    /// What a trait's value is, by its name; conditions ask for it as for an attribute.
+    fn figure(&self, name: &str) -> Option<Figure>;
 }
 
 /// Why a condition cannot be put into SQL.
@@ -53,6 +42,9 @@ pub enum SqlError {
     /// Segments that refer to each other.
     #[error("the segment \"{0}\" refers to itself")]
     Circle(String),
+    /// A trait that tells an instant.
+    #[error("the trait \"{0}\" tells an instant: ask for the time since that event instead")]
+    Instant(String),
     /// Statements would become too long.
     #[error("the condition has more parts than a statement may have")]
     TooLarge,

@@ -83,6 +83,7 @@ fn schema() -> Schema {
             ("Order Completed".into(), "revenue".into(), "number".into()),
             ("Other".into(), "shade".into(), "text".into()),
         ],
+        ..Schema::default()
     }
 }
 

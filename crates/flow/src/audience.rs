@@ -43,7 +43,7 @@ pub struct Funnel {
 /// Something that refers to a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependent {
-    /// `segment` or `journey`.
+    /// `segment`, `journey`, `rule` or `table`.
     pub kind: &'static str,
     /// Its id.
     pub id: String,
@@ -205,7 +205,8 @@ impl Platform {
         Ok(past)
     }
 
-    /// What refers to a segment: segments by their condition, journeys by trigger, branches and exits.
+    /// What refers to a segment: segments by their condition, journeys by trigger, branches and exits, rules by
+    /// condition and actions, tables by their rows.
     pub fn dependents(&self, workspace: WorkspaceId, id: &str) -> Vec<Dependent> {
         let registry = self.registry(workspace);
         let Some(own) = registry.segments.get(id) else { return Vec::new() };
@@ -244,6 +245,24 @@ impl Platform {
             }
             if definition.exits.iter().any(|exit| listens(&exit.event, exit.filter.as_deref())) {
                 add("an exit".to_owned());
+            }
+        }
+        for (rule, in_force) in &registry.rules {
+            let mut add = |place: &str| {
+                let (id, name) = (rule.clone(), in_force.name.clone());
+                out.push(Dependent { kind: "rule", id, name, place: place.to_owned() });
+            };
+            if refers(&in_force.rule.condition) {
+                add("its condition");
+            }
+            if crate::rules::moves(&in_force.rule, id) {
+                add("its actions");
+            }
+        }
+        for (table, in_force) in &registry.tables {
+            for row in in_force.table.rows.iter().filter(|row| refers(&row.condition)) {
+                let (id, name) = (table.clone(), in_force.name.clone());
+                out.push(Dependent { kind: "table", id, name, place: format!("its row '{}'", row.name) });
             }
         }
         out

@@ -106,8 +106,8 @@ impl Platform {
         Ok(data)
     }
 
-    /// A discount code that follows from the message: a retry shows the same one.
-    fn code(&self, message_id: &str) -> String {
+    /// A discount code that follows from the message, or a rule's firing: a retry shows the same one.
+    pub(crate) fn code(&self, message_id: &str) -> String {
         let hash = xxhash_rust::xxh3::xxh3_64(format!("{}{message_id}", self.secret).as_bytes());
         const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
         (0..8).map(|at| char::from(LETTERS[(hash >> (at * 5)) as usize & 31])).collect()

@@ -230,7 +230,7 @@ impl Platform {
         registry::put_ids(&self.store, workspace, &ids).await?;
         self.install(workspace, next);
         if rebuilds {
-            let mut ids = vec![row.id.clone()];
+            let mut ids = vec![registry::edited_key(row)];
             if row.kind == DefinitionKind::Trait.name() {
                 ids.extend(self.trait_used_by(workspace, &row.id).into_iter().map(|(_, id, _)| id));
             }

@@ -11,7 +11,7 @@ use crate::registry::Registry;
 use crate::{Error, codec};
 
 /// Older formats were never released.
-const STATE_VERSION: u8 = 3;
+const STATE_VERSION: u8 = 4;
 
 /// A profile's state; stored as one blob.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -26,6 +26,10 @@ pub struct Hot {
     pub history: recommend::History,
     /// When it entered each journey last, for those that may be entered once or seldom.
     pub entered: BTreeMap<String, Timestamp>,
+    /// When each rule fired last.
+    pub fired: BTreeMap<String, Timestamp>,
+    /// A print of what each decision table that keeps its outcome decided last.
+    pub decided: BTreeMap<String, u64>,
 }
 
 impl Hot {
@@ -58,6 +62,10 @@ impl Hot {
         self.history.merge(other.history);
         for (journey, at) in other.entered {
             let last = self.entered.entry(journey).or_insert(at);
+            *last = at.max(*last);
+        }
+        for (rule, at) in other.fired {
+            let last = self.fired.entry(rule).or_insert(at);
             *last = at.max(*last);
         }
         journey::merge(&mut self.entries, other.entries)

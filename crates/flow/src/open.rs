@@ -66,6 +66,7 @@ impl Platform {
             faults: crate::health::Faults::default(),
             registries: RwLock::new(HashMap::new()),
             fills: crate::fill::Fills::default(),
+            lists: crate::lists::Lists::default(),
             recommender: crate::recommend::Recommender::default(),
             warm: crate::warm::Warm::default(),
             people: crate::people::Known::default(),

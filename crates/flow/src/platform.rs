@@ -101,6 +101,7 @@ pub struct Platform {
     pub(crate) faults: crate::health::Faults,
     pub(crate) registries: RwLock<HashMap<WorkspaceId, Arc<Registry>>>,
     pub(crate) fills: crate::fill::Fills,
+    pub(crate) lists: crate::lists::Lists,
     pub(crate) recommender: Recommender,
     pub(crate) warm: crate::warm::Warm,
     pub(crate) people: crate::people::Known,

@@ -73,6 +73,16 @@ impl Platform {
         .map_err(|error| Error::Bug(error.to_string()))?
     }
 
+    /// Everybody for whom a condition holds.
+    pub(crate) async fn who(
+        &self,
+        workspace: WorkspaceId,
+        text: &str,
+    ) -> Result<std::collections::BTreeSet<i64>, Error> {
+        let found = self.found(workspace, &parse(text)?, self.clock.now(), usize::MAX).await?;
+        Ok(found.ids.into_iter().collect())
+    }
+
     fn prepared(
         &self,
         condition: &expr::Condition,

@@ -17,6 +17,16 @@ impl Platform {
     /// # Errors
     /// `Invalid` for SQL that is not read-only or names what is not there; `Limited` at its limits.
     pub async fn query(&self, workspace: WorkspaceId, sql: &str) -> Result<lake::Answer, Error> {
+        self.query_within(workspace, sql, &lake::QueryLimits::default()).await
+    }
+
+    /// The same with limits of the caller's.
+    pub(crate) async fn query_within(
+        &self,
+        workspace: WorkspaceId,
+        sql: &str,
+        limits: &lake::QueryLimits,
+    ) -> Result<lake::Answer, Error> {
         let names = lake::table_names_in(sql)?;
         self.lake_caught_up().await;
         let mut tables = Vec::new();
@@ -25,7 +35,7 @@ impl Platform {
                 tables.push(table);
             }
         }
-        Ok(self.lake.query(workspace.0, sql, tables, &lake::QueryLimits::default()).await?)
+        Ok(self.lake.query(workspace.0, sql, tables, limits).await?)
     }
 
     /// Waits until the lake has what has been stepped: an answer shows the last second, also right after a restart,

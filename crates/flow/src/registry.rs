@@ -7,6 +7,9 @@ use model::{Map, Value, WorkspaceId};
 use store::{DefinitionRow, Store};
 
 use crate::Error;
+use crate::lists::{self, Source};
+use crate::rules::{self, RuleInForce, rule_key};
+use crate::tables::{self, TableInForce};
 
 /// Everything compiled for one workspace.
 pub struct Registry {
@@ -18,6 +21,10 @@ pub struct Registry {
     pub traits: BTreeMap<String, crate::traits::TraitInForce>,
     /// Journeys by id, live and paused.
     pub journeys: BTreeMap<String, JourneyInForce>,
+    /// Rules by id, live and paused.
+    pub rules: BTreeMap<String, RuleInForce>,
+    /// Decision tables by id.
+    pub tables: BTreeMap<String, TableInForce>,
     /// Templates by id.
     pub templates: BTreeMap<String, Arc<template::Template>>,
     /// Name, time zone, sender and look of the workspace.
@@ -35,6 +42,8 @@ impl Default for Registry {
             segments: BTreeMap::new(),
             traits: BTreeMap::new(),
             journeys: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            tables: BTreeMap::new(),
             templates: BTreeMap::new(),
             settings: Map::new(),
             zone: jiff::tz::TimeZone::UTC,
@@ -52,6 +61,10 @@ pub struct SegmentInForce {
     pub condition: String,
     /// Its version.
     pub version: i64,
+    /// Where its members come from.
+    pub source: Source,
+    /// The list of a segment whose members are listed; empty otherwise.
+    pub list: String,
 }
 
 /// A journey in force: its current version, and each former one that somebody is still inside of.
@@ -129,6 +142,9 @@ pub fn types_of(setting: &Value) -> Result<profile::Types, Error> {
 /// When the body has no condition.
 pub fn condition_of(row: &DefinitionRow) -> Result<String, Error> {
     let body: Value = serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
+    if let Some(list) = body["list"].as_str() {
+        return lists::condition(list);
+    }
     body["where"]
         .as_str()
         .map(str::to_owned)
@@ -201,8 +217,18 @@ impl Registry {
                 .conditions()
                 .map(|(node, text)| (format!("the branch '{node}' of the journey '{}'", journey.name), text))
         });
+        let rules = self
+            .rules
+            .values()
+            .map(|rule| (format!("the rule '{}'", rule.name), rule.rule.condition.as_str()));
+        let rows = self.tables.values().flat_map(|table| {
+            let name = format!("the decision table '{}'", table.name);
+            table.table.rows.iter().map(move |row| (name.clone(), row.condition.as_str()))
+        });
         segments
             .chain(branches)
+            .chain(rules)
+            .chain(rows)
             .map(|(name, text)| (name, expr::check_text(text, schema).errors))
             .filter(|(_, errors)| !errors.is_empty())
             .collect()
@@ -229,7 +255,11 @@ impl Registry {
         for row in in_force(store, workspace, "segment", edit).await? {
             let text = condition_of(&row)?;
             definitions.push(definition(&row.id, &row.name, &text, true)?);
-            let in_force = SegmentInForce { name: row.name, condition: text, version: row.version };
+            let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
+            let list = body["list"].as_str().unwrap_or_default().to_owned();
+            let source = Source::of(&body)?;
+            let in_force =
+                SegmentInForce { name: row.name, condition: text, version: row.version, source, list };
             registry.segments.insert(row.id, in_force);
         }
         let mut inside = store.open_versions(workspace).await?;
@@ -270,16 +300,36 @@ impl Registry {
             let in_force = JourneyInForce { name: row.name, compiled, former, live: row.status == "live" };
             registry.journeys.insert(row.id, in_force);
         }
+        for row in in_force(store, workspace, "rule", edit).await? {
+            let rule = rules::in_force(&row)?;
+            let key = rule_key(&rule.id);
+            definitions.push(definition(&key, &key, &rule.rule.condition, rule.rule.on.is_none())?);
+            registry.rules.insert(row.id, rule);
+        }
+        for row in in_force(store, workspace, "table", edit).await? {
+            let table = tables::in_force(&row)?;
+            for (number, each) in table.table.rows.iter().enumerate() {
+                let key = table.row_key(number);
+                definitions.push(definition(&key, &key, &each.condition, table.table.attribute.is_some())?);
+            }
+            registry.tables.insert(row.id, table);
+        }
         for row in in_force(store, workspace, "template", edit).await? {
             let body: Value =
                 serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
             registry.templates.insert(row.id, Arc::new(compile_template(&body)?));
         }
+        tables::check_circles(&registry)?;
         let traits = crate::traits::compiled(&registry.traits);
         registry.engine = segment::Engine::build_with(&definitions, &traits, ids)
             .map_err(|error| Error::invalid("invalid_segment", "/where", error.to_string()))?;
         Ok(registry)
     }
+}
+
+/// The key under which the engine knows what a definition decides.
+pub(crate) fn edited_key(row: &DefinitionRow) -> String {
+    if row.kind == "rule" { rule_key(&row.id) } else { row.id.clone() }
 }
 
 /// A definition on its way into force.

@@ -401,7 +401,7 @@ impl Platform {
     }
 
     /// Refreshes every workspace whose schedule says so, or whose refresh was cut short.
-    async fn refresh_due(&self) -> Result<(), Error> {
+    async fn refresh_rfm_due(&self) -> Result<(), Error> {
         for workspace in self.workspaces_in_force() {
             let cut =
                 self.store.meta(&format!("rfm.begun.{workspace}")).await?.is_some_and(|at| !at.is_empty());
@@ -426,7 +426,7 @@ impl Platform {
 /// Refreshes when it is due.
 pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        if let Err(error) = platform.refresh_due().await {
+        if let Err(error) = platform.refresh_rfm_due().await {
             tracing::error!(%error, "RFM and predictions could not be refreshed");
         }
         tokio::select! {

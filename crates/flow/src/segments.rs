@@ -20,6 +20,10 @@ pub enum DefinitionKind {
     Template,
     /// A figure of theirs by name.
     Trait,
+    /// What is done when.
+    Rule,
+    /// What follows from which conditions.
+    Table,
 }
 
 impl DefinitionKind {
@@ -30,6 +34,8 @@ impl DefinitionKind {
             DefinitionKind::Journey => "journey",
             DefinitionKind::Template => "template",
             DefinitionKind::Trait => "trait",
+            DefinitionKind::Rule => "rule",
+            DefinitionKind::Table => "table",
         }
     }
 }
@@ -158,6 +164,19 @@ impl Platform {
             Some(row) => row.status,
             None => "live".to_owned(),
         };
+        let mut draft = draft;
+        let mut listing = None;
+        if kind == DefinitionKind::Segment {
+            if id.contains(':') {
+                return Err(Error::invalid("invalid_name", "/id", "A segment's id has no colon."));
+            }
+            let versions = self.store.versions(workspace, kind.name(), &id).await?;
+            if versions.first().is_some_and(|row| row.status == "deleted") {
+                self.end_memberships(workspace, &id).await?;
+            }
+            crate::lists::adopt(&mut draft.body, &id, &versions);
+            listing = self.check_source(workspace, &draft.body).await?;
+        }
         let row = store::DefinitionRow {
             kind: kind.name().to_owned(),
             id,
@@ -169,7 +188,11 @@ impl Platform {
             at: self.clock.now(),
         };
         self.check_definition(workspace, kind, &row, &draft.body)?;
-        self.put_in_force(workspace, row).await
+        let Some(members) = listing else { return self.put_in_force(workspace, row).await };
+        let _lists = self.hold_lists(workspace, &draft.body).await?;
+        let row = self.put_in_force(workspace, row).await?;
+        self.take_first(workspace, &row.id, members).await?;
+        Ok(row)
     }
 
     fn check_definition(
@@ -225,6 +248,12 @@ impl Platform {
                 registry::compile_template(body)?;
             }
             DefinitionKind::Trait => self.check_trait(workspace, row)?,
+            DefinitionKind::Rule => {
+                crate::rules::check(&self.registry(workspace), body)?;
+            }
+            DefinitionKind::Table => {
+                crate::tables::check(&self.registry(workspace), body)?;
+            }
         }
         Ok(())
     }
@@ -232,7 +261,7 @@ impl Platform {
     /// Takes a definition out of force.
     ///
     /// # Errors
-    /// `Missing` when there is none; `Invalid` when another one refers to it.
+    /// `Missing` when there is none; `Conflict` when another one refers to it.
     pub async fn delete_definition(
         &self,
         workspace: WorkspaceId,
@@ -240,7 +269,14 @@ impl Platform {
         id: &str,
         author: &str,
     ) -> Result<(), Error> {
-        self.set_definition_status(workspace, kind, id, "deleted", author).await
+        if kind == DefinitionKind::Segment {
+            self.check_unneeded(workspace, id)?;
+        }
+        self.set_definition_status(workspace, kind, id, "deleted", author).await?;
+        if kind == DefinitionKind::Segment {
+            self.end_memberships(workspace, id).await?;
+        }
+        Ok(())
     }
 
     /// Pauses or resumes a definition.

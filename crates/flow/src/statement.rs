@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use expr::Attributes;
-use expr::sql::{DataFusion, Names, Score};
+use expr::sql::{DataFusion, Names};
 use model::{ProfileId, Value, WorkspaceId};
 use serde_json::json;
 
@@ -26,13 +26,8 @@ impl Names for Registry {
         Some((id.clone(), expr::parse(&segment.condition).ok()?))
     }
 
-    fn score(&self, name: &str) -> Option<Score> {
-        let weight = |(event, weight): &(&str, f64)| ((*event).to_owned(), *weight);
-        (name == segment::score::NAME).then(|| Score {
-            weights: segment::score::WEIGHTS.iter().map(weight).collect(),
-            half_life: segment::score::HALF_LIFE,
-            points_of_fifty: segment::score::POINTS_OF_FIFTY,
-        })
+    fn figure(&self, name: &str) -> Option<expr::Figure> {
+        self.traits.get(name).map(|known| known.figure.clone())
     }
 }
 

@@ -25,10 +25,10 @@ pub const STEP_DUE_MAX: usize = 1_000;
 /// Open entries of one profile; more are refused.
 const ENTRIES_MAX: usize = 100;
 
-type Key = (WorkspaceId, ProfileId);
+pub(crate) type Key = (WorkspaceId, ProfileId);
 
-struct Working {
-    hot: Hot,
+pub(crate) struct Working {
+    pub(crate) hot: Hot,
     created_at: Timestamp,
     /// Bytes of the stored state.
     bytes: usize,
@@ -36,21 +36,25 @@ struct Working {
 
 /// One step in the making: everything it read and everything it will write.
 pub struct Step<'a> {
-    platform: &'a Platform,
-    now: Timestamp,
+    pub(crate) platform: &'a Platform,
+    pub(crate) now: Timestamp,
     index: HashMap<(WorkspaceId, IdentifierKind, String), ProfileId>,
-    profiles: HashMap<Key, Working>,
-    dirty: BTreeSet<Key>,
+    pub(crate) profiles: HashMap<Key, Working>,
+    pub(crate) dirty: BTreeSet<Key>,
     gone: HashMap<Key, ProfileId>,
     next_profile_id: i64,
     registries: HashMap<WorkspaceId, Arc<Registry>>,
-    emitted: Vec<Event>,
+    pub(crate) emitted: Vec<Event>,
     interactions: HashMap<WorkspaceId, u64>,
     fills: HashMap<WorkspaceId, Option<Arc<Fill>>>,
     filled: HashSet<Key>,
     /// The clock was set back: memberships that change by it were told before.
     undoes: bool,
-    commit: store::StepCommit,
+    /// The cause that a change of a list carries, while that event is taken.
+    listing: Option<String>,
+    /// History is taken: rules rest.
+    quiet: bool,
+    pub(crate) commit: store::StepCommit,
 }
 
 impl<'a> Step<'a> {
@@ -75,6 +79,8 @@ impl<'a> Step<'a> {
             fills: HashMap::new(),
             filled: HashSet::new(),
             undoes: false,
+            listing: None,
+            quiet: false,
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -118,8 +124,10 @@ impl<'a> Step<'a> {
             let registry = self.registry(key.0);
             if let Some(working) = self.profiles.get_mut(&key) {
                 working.hot.entered.retain(|journey, _| registry.journeys.contains_key(journey));
+                crate::rules::forget(&mut working.hot.fired, &registry);
             }
             self.settle(key);
+            self.decide(key, &registry);
             self.dirty.insert(key);
         }
         Ok(())
@@ -307,7 +315,13 @@ impl<'a> Step<'a> {
         if !event.backfill {
             self.journeys(key, event, &registry);
         }
+        self.listing = crate::lists::cause(event);
+        self.quiet = event.backfill;
         self.settle(key);
+        (self.listing, self.quiet) = (None, false);
+        if !event.backfill {
+            self.rules_on(key, event, &registry);
+        }
     }
 
     fn resolve(&mut self, event: &Event, identifiers: &[profile::Identifier]) -> Key {
@@ -498,14 +512,27 @@ impl<'a> Step<'a> {
         });
         let recipient = profile.email();
         let fill = self.fills.get(&key.0).and_then(Option::as_ref).filter(|_| self.filled.contains(&key));
+        let (mut ruled, mut tabled) = (Vec::new(), false);
         for change in changes {
             let edited = fill.as_ref().is_some_and(|fill| fill.explains(&change));
             let repeats = self.platform.set_back.repeats(key, &change.segment, self.undoes);
+            let listed = self.listing.clone().filter(|_| crate::lists::explains(&change.cause));
             let cause = match (edited, repeats) {
                 (true, _) => segment::Cause::Definition.to_string(),
                 (false, true) => set_back::CAUSE.to_owned(),
                 (false, false) => change.cause.to_string(),
             };
+            let cause = listed.unwrap_or(cause);
+            if let Some(rule) = change.segment.strip_prefix(segment::RULE_PREFIX) {
+                if change.entered && !self.quiet && !repeats {
+                    ruled.push((rule.to_owned(), cause, edited));
+                }
+                continue;
+            }
+            if change.segment.starts_with(segment::TABLE_PREFIX) {
+                tabled = true;
+                continue;
+            }
             self.emitted.push(emit::segment_change(
                 key.0,
                 key.1,
@@ -529,6 +556,10 @@ impl<'a> Step<'a> {
                 Some(reason) => self.end(key, &entry, &reason, step.passed),
                 None => self.commit.entries.push(entry_row(key, &entry, None, step.passed, now)),
             }
+        }
+        self.fire_all(key, ruled, &registry);
+        if tabled {
+            self.decide(key, &registry);
         }
     }
 
@@ -581,12 +612,12 @@ pub fn message_id(send_key: &str) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(send_key.as_bytes()))
 }
 
-fn entry_id(key: Key, journey: &str, entry_key: &str, cause: &str) -> String {
+pub(crate) fn entry_id(key: Key, journey: &str, entry_key: &str, cause: &str) -> String {
     let text = format!("{}/{}/{journey}/{entry_key}/{cause}", key.0, key.1);
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
 }
 
-fn entry_row(
+pub(crate) fn entry_row(
     key: Key,
     entry: &journey::Entry,
     ended: Option<&str>,

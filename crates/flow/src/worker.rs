@@ -35,6 +35,8 @@ pub enum Work {
     Archive,
     /// Due messages through the gate to the transport.
     Send,
+    /// Queries of segments whose schedule has come round.
+    Refresh,
 }
 
 /// Running workers.
@@ -74,6 +76,7 @@ impl Platform {
             tokio::spawn(relay(self.clone(), stop.clone())),
             tokio::spawn(archive(self.clone(), stop.clone())),
             tokio::spawn(crate::recommend::run(self.clone(), stop.clone())),
+            tokio::spawn(crate::lists::run(self.clone(), stop.clone())),
         ];
         if sending {
             tasks.push(tokio::spawn(crate::send::run(self.clone(), stop.clone())));
@@ -93,6 +96,7 @@ impl Platform {
             Work::Relay => relay_once(self).await,
             Work::Archive => self.archive_next().await,
             Work::Send => self.send_due().await,
+            Work::Refresh => self.refresh_due().await,
         }
     }
 
@@ -103,7 +107,7 @@ impl Platform {
     pub async fn work_off(&self) -> Result<(), Error> {
         loop {
             let mut done = 0;
-            for work in [Work::Events, Work::Timers, Work::Relay, Work::Archive, Work::Send] {
+            for work in [Work::Events, Work::Timers, Work::Relay, Work::Archive, Work::Send, Work::Refresh] {
                 done += self.round(work).await?;
             }
             if done == 0 {

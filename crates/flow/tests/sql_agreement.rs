@@ -6,7 +6,7 @@ mod reference;
 
 use std::collections::BTreeMap;
 
-use expr::sql::{DataFusion, Names, Score, SqlError, members, select};
+use expr::sql::{DataFusion, Names, SqlError, members, select};
 use lake::{ColumnType, Lake, QueryLimits, Row, Table};
 use model::time::DAY;
 use model::{Timestamp, Value};
@@ -27,15 +27,9 @@ impl Names for Known<'_> {
         Some((known.key.clone(), known.condition.clone()))
     }
 
-    fn score(&self, name: &str) -> Option<Score> {
-        (name == segment::score::NAME).then(|| Score {
-            weights: segment::score::WEIGHTS
-                .iter()
-                .map(|(name, weight)| ((*name).to_owned(), *weight))
-                .collect(),
-            half_life: segment::score::HALF_LIFE,
-            points_of_fifty: segment::score::POINTS_OF_FIFTY,
-        })
+    fn figure(&self, name: &str) -> Option<expr::Figure> {
+        let score = segment::score::definition();
+        (name == score.name).then_some(score.figure)
     }
 }
 
@@ -190,6 +184,52 @@ fn members_are_those_for_whom_it_holds() {
     let sql = members(&condition, &Known(&[]), now, &ZONES, &DataFusion).unwrap();
     let people = vec![person("UTC"), person("UTC"), person("UTC")];
     assert_eq!(answers(&lake, &people, &sql).unwrap().into_keys().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn traits_of_every_kind_are_said_in_sql_too() {
+    struct Traits;
+    impl Names for Traits {
+        fn segment(&self, _: &str) -> Option<(String, expr::Condition)> {
+            None
+        }
+        fn figure(&self, name: &str) -> Option<expr::Figure> {
+            let text = match name {
+                "orders" => r#"count "Order Completed" in last 5 days"#,
+                "spent" => r#"sum(price) of "Order Completed""#,
+                "active_days" => r#"days with "Order Completed""#,
+                "quiet" => r#"days since last "Order Completed""#,
+                "warmth" => r#"score(2 * "Order Completed", half-life 10 days)"#,
+                _ => return None,
+            };
+            Some(expr::parse_figure(text).unwrap_or_else(|error| panic!("{text}: {error}")))
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
+    let happened =
+        |at| Happened { name: "Order Completed", at, arrives: at, properties: json!({"price": 9}) };
+    let now = start() + 10 * DAY;
+    lake.append(vec![
+        row(1, 2, &happened(now - DAY)),
+        row(2, 2, &happened(start())),
+        row(3, 3, &happened(start())),
+    ])
+    .unwrap();
+    let people = vec![person("UTC"), person("UTC"), person("UTC")];
+    let ids = |text: &str| {
+        let condition = expr::parse(text).unwrap();
+        let sql = members(&condition, &Traits, now, &ZONES, &DataFusion).unwrap();
+        answers(&lake, &people, &sql).unwrap().into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(ids("orders = 0"), [1, 3]);
+    assert_eq!(ids("spent >= 18"), [2]);
+    assert_eq!(ids("active_days = 1"), [3]);
+    assert_eq!(ids("quiet = 10"), [3]);
+    assert_eq!(ids("quiet is missing"), [1]);
+    // Two points that were halved once, and beside them two that lost a fifteenth.
+    assert_eq!(ids("warmth between 0.99 and 1.01"), [3]);
+    assert_eq!(ids("warmth > 2.8"), [2]);
 }
 
 #[test]

@@ -7,4 +7,4 @@ mod definition;
 mod step;
 
 pub use definition::{Compiled, Definition, Error, Exit, Node, Problem, Reentry, Trigger};
-pub use step::{ENTRIES_MAX, Effect, Entry, Step, enter, event, merge, tick};
+pub use step::{ENTRIES_MAX, Effect, Entry, Step, enter, event, merge, start, tick};

@@ -125,6 +125,34 @@ pub fn enter(
     })
 }
 
+/// Begins an entry that something other than the trigger asks for, under the same conditions; it has no key.
+pub fn start(
+    journey: &Compiled,
+    properties: &Value,
+    open: &[Entry],
+    last: Option<Timestamp>,
+    at: Timestamp,
+    id: String,
+) -> Option<Entry> {
+    let mut own = open.iter().filter(|entry| entry.journey == journey.id);
+    let taken = own.clone().any(|entry| entry.key.is_empty()) || own.nth(ENTRIES_MAX - 1).is_some();
+    if taken || !journey.definition.reentry.allows(last, at) {
+        return None;
+    }
+    Some(Entry {
+        id,
+        journey: journey.id.clone(),
+        version: journey.version,
+        node: journey.definition.start.clone(),
+        key: String::new(),
+        entered_at: at,
+        due_at: Some(at),
+        waiting: false,
+        event: properties.to_string(),
+        visits: BTreeMap::new(),
+    })
+}
+
 /// The text of the property at a dotted path: what keeps entries apart.
 fn key_of(properties: &Value, path: &str) -> Option<String> {
     let found = match properties.get(path) {

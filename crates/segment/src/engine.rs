@@ -27,6 +27,13 @@ pub struct Definition {
     pub watched: bool,
 }
 
+impl Definition {
+    fn is_segment(&self) -> bool {
+        let other = [crate::RULE_PREFIX, crate::TABLE_PREFIX].iter().any(|start| self.key.starts_with(start));
+        self.watched && !other
+    }
+}
+
 /// An event as the engine sees it; its properties are parsed only when a listener needs them.
 #[derive(Debug)]
 pub struct EventView<'a> {
@@ -307,7 +314,7 @@ impl Engine {
 
     /// The keys of all segments that settling keeps, in the order of their references.
     pub fn segments(&self) -> impl Iterator<Item = &Definition> {
-        self.conditions.iter().map(|each| &each.definition).filter(|definition| definition.watched)
+        self.conditions.iter().map(|each| &each.definition).filter(|definition| definition.is_segment())
     }
 
     /// Takes an event into a profile's state. Each event exactly once, in any order. True when a feature changed.
@@ -502,7 +509,7 @@ impl Engine {
 
     /// The segments a profile was a member of when last settled, each with the instant of its entry.
     pub fn memberships<'a>(&'a self, state: &'a State) -> impl Iterator<Item = (&'a Definition, Timestamp)> {
-        let watched = self.conditions.iter().filter(|each| each.definition.watched);
+        let watched = self.conditions.iter().filter(|each| each.definition.is_segment());
         watched.filter_map(|each| {
             let member = state.members.get(&each.id).filter(|member| member.held)?;
             Some((&each.definition, member.since))

@@ -31,6 +31,11 @@ pub use state::State;
 pub use survey::Survey;
 pub use traits::{Trait, TraitValue};
 
+/// The keys of rules begin so: watched like segments, but nobody is a member of a rule.
+pub const RULE_PREFIX: &str = "rule:";
+/// The keys of the rows of decision tables begin so.
+pub const TABLE_PREFIX: &str = "table:";
+
 /// Events that one feature keeps of one profile; the oldest are dropped beyond.
 pub const ENTRIES_MAX: usize = 10_000;
 /// The largest number that a count within a window is compared with.

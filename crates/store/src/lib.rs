@@ -5,6 +5,7 @@
 mod count;
 mod definition;
 mod error;
+mod list;
 mod log;
 mod membership;
 mod open;

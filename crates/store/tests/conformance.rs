@@ -338,6 +338,12 @@ fn a_step_is_written_whole_or_not_at_all() {
         assert_eq!(store.search_profiles(W, Some("100%_"), None, 0, 10).await.unwrap().len(), 0);
         assert_eq!(store.search_profiles(OTHER, None, None, 0, 10).await.unwrap().len(), 0);
 
+        assert_eq!(store.segment_members(W, "buyers").await.unwrap(), [ProfileId(1)]);
+        assert_eq!(store.segment_members(OTHER, "buyers").await.unwrap(), []);
+        let known = [ProfileId(9), ProfileId(2), ProfileId(1)];
+        assert_eq!(store.known_profiles(W, &known).await.unwrap().len(), 2);
+        assert_eq!(store.known_profiles(OTHER, &known).await.unwrap(), []);
+
         // The entry goes on; a second step builds on the first.
         let mut next = StepCommit::new("step", Position(7), Position(9));
         next.entries = vec![EntryRow {
@@ -353,6 +359,14 @@ fn a_step_is_written_whole_or_not_at_all() {
         assert_eq!(store.journey_counts(W).await.unwrap(), vec![("cart".into(), 1, 0)]);
         assert_eq!(store.entries(W, Some("cart"), None, 10).await.unwrap()[0].node, "end");
         assert_eq!(store.open_versions(W).await.unwrap(), vec![], "nobody is inside any more");
+
+        // A segment that is no more has no members, and its history says when they left.
+        store.end_memberships(OTHER, "buyers", at(70), "gone").await.unwrap();
+        assert_eq!(store.segment_members(W, "buyers").await.unwrap().len(), 1);
+        store.end_memberships(W, "buyers", at(70), "gone").await.unwrap();
+        assert_eq!(store.segment_members(W, "buyers").await.unwrap(), []);
+        let last = store.segment_history(W, "buyers", i64::MAX, 1).await.unwrap().remove(0);
+        assert_eq!((last.1, last.2, last.3, last.4.as_str()), (ProfileId(1), at(70), false, "gone"));
     });
 }
 

@@ -11,6 +11,7 @@ import { brief, count, share, words } from "../format";
 import { Growth } from "../parts/Growth";
 import { Overlap } from "../parts/Overlap";
 import { A, Avatar, Empty, Figure, Figures, Head, List, Loaded, Section, Sparkline, Status, Trouble, useNow, Waiting, When } from "../parts/parts";
+import { SegmentSource } from "../parts/SegmentSource";
 import { CodeBlock } from "../parts/Value";
 import { Why } from "./Profile";
 import { ProfileLink } from "./Profiles";
@@ -48,7 +49,7 @@ function Body({ segment }: { segment: Segment }) {
   return (
     <>
       <Head title={segment.name} back={{ to: "/segments", label: "Segments" }} status={<Status of={segment.status} />} line={segment.description}>
-        <Button onClick={() => void navigate({ to: `${to}/edit` as never })}>Edit the condition</Button>
+        {segment.kind === "condition" && <Button onClick={() => void navigate({ to: `${to}/edit` as never })}>Edit the condition</Button>}
       </Head>
       <Figures>
         <Figure name="Members now" value={segment.count} note={moved === null ? "counted as events arrive" : young ? <>counted since it was made, <When at={made} /></> : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in ${trend.length} days`} to="/profiles" search={{ segment: segment.id }} />
@@ -57,8 +58,9 @@ function Body({ segment }: { segment: Segment }) {
       </Figures>
       <Section title="Who belongs">
         {segment.sentence && <p style={{ padding: "10px 0" }}>{segment.sentence}</p>}
-        <CodeBlock text={segment.where} label="The condition" />
+        {segment.kind === "condition" && <CodeBlock text={segment.where} label="The condition" />}
       </Section>
+      <SegmentSource segment={segment} />
       <Tabs value={tab} onChange={(value) => show(value)}>
         <Tabs.List mb={20}>
           <Tabs.Tab value="members">Members</Tabs.Tab>

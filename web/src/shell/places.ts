@@ -1,5 +1,8 @@
 /** The places of the console in the order of the rail; a place stands here when it works, not before. */
-import { IconBolt, IconDatabaseSearch, IconFilter, IconGridDots, IconHome, IconMail, IconMathFunction, IconRoute, IconSettings, IconUsers } from "@tabler/icons-react";
+import {
+  IconBolt, IconDatabaseSearch, IconFilter, IconGridDots, IconHome, IconMail, IconMathFunction, IconRoute, IconSettings, IconTable, IconTargetArrow,
+  IconUsers,
+} from "@tabler/icons-react";
 
 export const PLACES = [
   { group: "", label: "Home", to: "/", icon: IconHome, phone: true, key: "h" },
@@ -7,6 +10,8 @@ export const PLACES = [
   { group: "Audience", label: "Segments", to: "/segments", icon: IconFilter, phone: true, key: "s" },
   { group: "Audience", label: "Traits", to: "/traits", icon: IconMathFunction, phone: false, key: "t" },
   { group: "Audience", label: "RFM", to: "/rfm", icon: IconGridDots, phone: false, key: "r" },
+  { group: "Audience", label: "Rules", to: "/rules", icon: IconTargetArrow, phone: false, key: "u" },
+  { group: "Audience", label: "Decision tables", to: "/tables", icon: IconTable, phone: false, key: "d" },
   { group: "Engage", label: "Journeys", to: "/journeys", icon: IconRoute, phone: false, key: "j" },
   { group: "Engage", label: "Messages", to: "/messages", icon: IconMail, phone: false, key: "m" },
   { group: "Insights", label: "Query", to: "/query", icon: IconDatabaseSearch, phone: false, key: "q" },

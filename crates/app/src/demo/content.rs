@@ -64,6 +64,44 @@ pub const TRAITS: &[(&str, &str, &str)] = &[
     ),
     ("days_since_order", "Whole days since the last order.", "days since last \"Order Completed\""),
 ];
+/// The rule that ships as the example: more than three purchases in sixty days grant the loyalty discount, once in
+/// sixty days.
+pub fn rule() -> Value {
+    json!({
+        "description": "Who buys often gets a code for the next order.",
+        "where": "count \"Order Completed\" in last 60 days > 3",
+        "on": "Order Completed", "every_seconds": 60 * 86_400,
+        "threshold": "More than 3 purchases", "time_frame": "60 days", "owner": "Lifecycle marketing",
+        "review_at": "2027-01-31",
+        "goal": {"event": "Order Completed", "days": 14},
+        "actions": [
+            {"type": "grant_coupon", "prefix": "LOYAL"},
+            {"type": "set_attribute", "name": "loyalty_discount", "value": true},
+        ],
+    })
+}
+
+/// Which discount somebody is offered, by what they bought.
+pub fn table() -> Value {
+    json!({
+        "description": "Which discount a mail may offer: the more somebody bought in half a year, the more.",
+        "hit": "first", "owner": "Lifecycle marketing",
+        "rows": [
+            {
+                "name": "Regular", "where": "count \"Order Completed\" in last 180 days >= 3",
+                "outcome": {"discount": 15, "tone": "thanks"},
+            },
+            {
+                "name": "Bought lately", "where": "did \"Order Completed\" in last 60 days",
+                "outcome": {"discount": 10, "tone": "friendly"},
+            },
+            {
+                "name": "Lapsed", "where": "did \"Order Completed\" and not did \"Order Completed\" in last 180 days",
+                "outcome": {"discount": 20, "tone": "miss you"},
+            },
+        ],
+    })
+}
 
 /// The template of the abandoned-cart mail.
 pub fn template() -> Value {

@@ -83,6 +83,8 @@ pub async fn prepare(platform: &Platform, plan: &Plan) -> Result<Vec<Item>> {
         let body = json!({"where": condition, "description": description});
         save(platform, DefinitionKind::Segment, id, name, body).await?;
     }
+    save(platform, DefinitionKind::Rule, "loyalty-discount", "Loyalty discount", content::rule()).await?;
+    save(platform, DefinitionKind::Table, "discount", "Discount", content::table()).await?;
     save(platform, DefinitionKind::Journey, MARK, "Abandoned cart", content::journey(8)).await?;
     Ok(items)
 }

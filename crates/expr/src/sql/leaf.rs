@@ -4,8 +4,8 @@ use crate::ast::{
     Aggregate, Comparison, Condition, EventPattern, Filter, Literal, Op, Passage, Path, Quantifier, Says,
     Test, Which, Window,
 };
-use crate::sql::{Score, SqlError, Statement, reach, value};
-use crate::{Span, Unit};
+use crate::sql::{SqlError, Statement, reach, value};
+use crate::{Figure, Span, Term, Unit};
 
 const ATTRIBUTES: &str = "p.attributes";
 const ZONE: &str = "p.timezone";
@@ -15,8 +15,8 @@ impl Statement<'_> {
         let now = self.now.micros();
         match condition {
             Condition::Attribute { path, test } => {
-                if let Some(score) = self.names.score(&path.dotted()) {
-                    return self.scored(&score, test);
+                if let Some(figure) = self.names.figure(&path.dotted()) {
+                    return self.figure(&path.dotted(), figure, test);
                 }
                 let json = self.dialect.attribute(ATTRIBUTES, &path.dotted());
                 Ok(value::test(test, &json, ZONE, now, self.dialect))
@@ -295,26 +295,56 @@ impl Statement<'_> {
         format!("COALESCE({}, FALSE)", tests.join(" AND "))
     }
 
-    fn scored(&mut self, score: &Score, test: &Test) -> Result<String, SqlError> {
+    fn figure(&mut self, name: &str, figure: Figure, test: &Test) -> Result<String, SqlError> {
+        let test = test.clone();
+        match figure {
+            Figure::Count { event, window } => self.leaf(&Condition::Count { event, window, test }),
+            Figure::Aggregate { function, property, event, window } => {
+                self.leaf(&Condition::Aggregate { function, property, event, window, test })
+            }
+            Figure::Periods { period, event, window } => {
+                self.leaf(&Condition::Periods { period, event, window, test })
+            }
+            Figure::DaysSince { which, event } => {
+                let at = self.occasion(which, &event)?;
+                let days = format!("(({} - {at}) / {})", self.now.micros(), model::time::DAY);
+                Ok(value::number_test(&test, &days))
+            }
+            Figure::TimeOf { .. } => Err(SqlError::Instant(name.to_owned())),
+            Figure::Score { terms, half_life, fifty } => {
+                self.scored(&terms, half_life.micros_max().max(1), fifty, &test)
+            }
+        }
+    }
+
+    fn scored(
+        &mut self,
+        terms: &[Term],
+        half_life: i64,
+        fifty: Option<f64>,
+        test: &Test,
+    ) -> Result<String, SqlError> {
         let at = self.dialect.micros("e.timestamp");
         let mut rows = Vec::new();
-        for (name, weight) in &score.weights {
-            let event = EventPattern { name: name.clone(), filter: None };
+        for term in terms {
             let points = format!(
-                "{} * POWER(2.0, -CAST({} - {at} AS DOUBLE) / {}.0)",
-                value::number(*weight),
+                "{} * POWER(2.0, -CAST({} - {at} AS DOUBLE) / {half_life}.0)",
+                value::number(term.weight),
                 self.now.micros(),
-                score.half_life
             );
-            rows.push(self.events(&format!("e.profile_id AS profile_id, {points} AS v"), &event, &None));
+            let columns = format!("e.profile_id AS profile_id, {points} AS v");
+            rows.push(self.events(&columns, &term.event, &None));
         }
         let part = self.joined(format!(
             "SELECT profile_id, SUM(v) AS v FROM ({}) r GROUP BY profile_id",
             rows.join(" UNION ALL ")
         ))?;
-        let fifty = value::number(score.points_of_fifty);
-        let scaled = format!("(100.0 * (1.0 - POWER(2.0, -COALESCE({part}.v, 0.0) / {fifty})))");
-        Ok(value::number_test(test, &scaled))
+        let points = format!("COALESCE({part}.v, 0.0)");
+        let score = match fifty {
+            Some(fifty) => format!("(100.0 * (1.0 - POWER(2.0, -{points} / {})))", value::number(fifty)),
+            None => points,
+        };
+        Ok(value::number_test(test, &score))
     }
 }
 

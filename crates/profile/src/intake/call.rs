@@ -30,6 +30,14 @@ pub const INTERNAL_NAMES: &[&str] = &[
     "Coupon Redeemed",
 ];
 
+/// Names that only the platform itself may send: what they say takes effect, whoever could say it.
+pub const OURS_ALONE: &[&str] = &["Segment Listed", "Rule Fired", "Coupon Granted"];
+
+/// Whether only the platform sends events of this name.
+pub fn is_reserved(name: &str) -> bool {
+    OURS_ALONE.contains(&name) || INTERNAL_NAMES.contains(&name)
+}
+
 /// 1971: no event is older, so that 1970 can tell a wrong unit.
 const EARLIEST: Timestamp = Timestamp::from_secs(365 * 86_400);
 
@@ -261,6 +269,11 @@ impl Reading<'_> {
         }
         if name.contains(char::is_control) {
             self.refuse("invalid_event", "event", "'event' holds control characters: send the bare name.");
+        }
+        if OURS_ALONE.contains(&name.as_str()) {
+            let message =
+                format!("'{name}' is recorded by the platform itself: use the API for what it says.");
+            self.refuse("reserved_event", "event", message);
         }
         if context.trust == Trust::Browser && INTERNAL_NAMES.contains(&name.as_str()) {
             let message =

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::Xxh3;
 
-pub use call::INTERNAL_NAMES;
+pub use call::{INTERNAL_NAMES, is_reserved};
 
 /// What intake needs to know about a call.
 pub struct Context<'a> {
