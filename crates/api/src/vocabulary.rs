@@ -18,7 +18,7 @@ use crate::extract::{Ask, At};
 use crate::{App, Problem, segments};
 
 /// How long what was seen is good enough for suggestions.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// Sights that are kept.
 const KEPT_MAX: usize = 500;
 /// Event names of a vocabulary.

@@ -1,5 +1,5 @@
 /** A code editor by CodeMirror: conditions with completion and errors in place, or SQL. Loaded when opened. */
-import { autocompletion, closeBrackets, completionKeymap, type Completion, type CompletionContext, type CompletionResult } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, completionKeymap, insertCompletionText, pickedCompletion, type Completion, type CompletionContext, type CompletionResult } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { sql } from "@codemirror/lang-sql";
 import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
@@ -49,6 +49,14 @@ const look = EditorView.theme({
   ".cm-diagnostic": { padding: "6px 10px" },
 });
 
+/** Puts a text in; the quote that was closed by itself is not left over. */
+function put(text: string) {
+  return (view: EditorView, completion: Completion, from: number, to: number) => {
+    const end = text.endsWith('"') && view.state.sliceDoc(to, to + 1) === '"' ? to + 1 : to;
+    view.dispatch({ ...insertCompletionText(view.state, text, from, end), annotations: pickedCompletion.of(completion) });
+  };
+}
+
 /** Values that the name before the cursor was seen with. */
 async function values(before: string, vocabulary: Vocabulary | undefined, signal: AbortSignal): Promise<{ from: number; options: Completion[] } | null> {
   const at = valueAt(before);
@@ -56,7 +64,7 @@ async function values(before: string, vocabulary: Vocabulary | undefined, signal
   const names = at.event === null ? (vocabulary?.attributes ?? []) : (await call<EventVocabulary>(`/segments/vocabulary/event${params({ name: at.event })}`, { signal })).properties;
   const known = names.find((one) => one.name === at.name)?.values ?? [];
   if (known.length === 0) return null;
-  const options = known.map(({ value, count }, index) => ({ label: typeof value === "string" ? quoted(value) : String(value), detail: `seen ${count} times`, type: "text", boost: 99 - index }));
+  const options = known.map(({ value, count }, index) => ({ label: typeof value === "string" ? quoted(value) : String(value), apply: put(typeof value === "string" ? quoted(value) : String(value)), detail: `seen ${count} times`, type: "text", boost: 99 - index }));
   return { from: before.length - at.typed.length, options };
 }
 
@@ -76,7 +84,7 @@ function complete(vocabulary: Vocabulary | undefined) {
       const [first] = found.items;
       if (!first) return null;
       const from = placeOfByte(text, first.from);
-      const options = found.items.map((item, index) => ({ label: item.label, apply: item.insert, detail: item.kind === "form" || item.kind === "word" ? "" : item.detail || item.kind, info: item.kind === "form" || item.kind === "word" ? item.detail || undefined : undefined, type: item.kind, boost: (item.kind === "form" ? -50 : 0) - index / 100 }));
+      const options = found.items.map((item, index) => ({ label: item.label, apply: put(item.insert), detail: item.kind === "form" || item.kind === "word" ? "" : item.detail || item.kind, info: item.kind === "form" || item.kind === "word" ? item.detail || undefined : undefined, type: item.kind, boost: (item.kind === "form" ? -50 : 0) - index / 100 }));
       return { from, options, filter: false };
     } catch {
       // Cancelled, or without an answer: typing goes on without suggestions.
