@@ -241,7 +241,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Withdraws a key; it is refused from then on. */
+        /** Withdraws a key; it is refused from then on, and so are the console sessions that began with it. */
         delete: operations["delete_key"];
         options?: never;
         head?: never;
@@ -344,6 +344,43 @@ export interface paths {
         get: operations["profile"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/profiles/{id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a profile's identifiers came together. */
+        get: operations["explain_profile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/profiles/{id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says that two profiles are one person. History, identifiers and opt-outs become one. It is an event like any other, so
+         *     that a rebuild gives the same; it cannot be undone yet.
+         */
+        post: operations["merge_profiles"];
         delete?: never;
         options?: never;
         head?: never;
@@ -672,6 +709,23 @@ export interface paths {
         /** Stores where mail goes and goes over to it at once. 409 while the command line or the environment decides. */
         put: operations["put_transport"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/settings/transport/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries where mail goes: connects, says hello, begins TLS, signs in. Nothing is sent. */
+        post: operations["test_transport"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1196,10 +1250,7 @@ export interface components {
             /** @description One for each key that signs. */
             records: components["schemas"]["DkimRecord"][];
         };
-        /**
-         * @description The DNS record that lets receivers check our signature.
-         *     The DNS record that lets receivers check the signature of one key.
-         */
+        /** @description The DNS record that lets receivers check the signature of one key. */
         DkimRecord: {
             /** @description rsa or ed25519. */
             algorithm: string;
@@ -1414,6 +1465,8 @@ export interface components {
             exits: {
                 [key: string]: number;
             };
+            /** @description Why the server paused it; nothing when a person did. */
+            paused_because?: string | null;
             /**
              * Format: int64
              * @description Its version.
@@ -2015,6 +2068,21 @@ export interface components {
             /** @description Why. */
             reason: string;
         };
+        /** @description What is to be merged. */
+        MergeAsk: {
+            /** @description Why; shown with the profile. */
+            reason?: string;
+            /**
+             * Format: int64
+             * @description The profile that becomes part of this one.
+             */
+            with: number;
+        };
+        /** @description A merge on its way. */
+        Merging: {
+            /** @description The id of the event that says so; it is done when the event has been stepped. */
+            message_id: string;
+        };
         /** @description A message with what led to it and what became of it. */
         Message: components["schemas"]["MessageRow"] & {
             /** @description What the recipient did. */
@@ -2275,6 +2343,20 @@ export interface components {
              */
             segments?: number | null;
             since?: components["schemas"]["Time"] | null;
+        };
+        /** @description How a profile's identifiers came together. */
+        Provenance: {
+            /** @description What was decided: merged, aliased, identifiers that were dropped or blocked; oldest first. */
+            decisions: components["schemas"]["Decision"][];
+            /**
+             * Format: int64
+             * @description The profile; another than the one asked for when that became part of it.
+             */
+            id: number;
+            /** @description What it is known by, since when, and what said so. */
+            identifiers: components["schemas"]["Identifier"][];
+            /** @description Profiles that became part of it. */
+            merged: components["schemas"]["Merge"][];
         };
         /** @description A refused item. */
         Quarantined: {
@@ -2647,6 +2729,21 @@ export interface components {
          * @enum {string}
          */
         TransportKind: "inbox" | "smtp";
+        /** @description What the trial showed. */
+        TransportResult: {
+            /** @description What was done, or what went wrong, in the server's words. */
+            detail: string;
+            /** @description What to do, when it does not work. */
+            remedy?: string | null;
+            /** @description It works. */
+            works: boolean;
+        };
+        /** @description What is tried. */
+        TransportTrial: {
+            /** @description An address: the server is asked whether it would take a mail to it. */
+            to?: string | null;
+            transport?: components["schemas"]["TransportDraft"] | null;
+        };
         /** @description Names for the condition editor. */
         Vocabulary: {
             /** @description Attributes of the profiles seen last. */
@@ -2727,6 +2824,8 @@ export type ListingTemplate = components['schemas']['Listing_Template'];
 export type ListingTimelineRow = components['schemas']['Listing_TimelineRow'];
 export type Membership = components['schemas']['Membership'];
 export type Merge = components['schemas']['Merge'];
+export type MergeAsk = components['schemas']['MergeAsk'];
+export type Merging = components['schemas']['Merging'];
 export type Message = components['schemas']['Message'];
 export type MessageEvent = components['schemas']['MessageEvent'];
 export type MessageRow = components['schemas']['MessageRow'];
@@ -2742,6 +2841,7 @@ export type Preview = components['schemas']['Preview'];
 export type Problem = components['schemas']['Problem'];
 export type Profile = components['schemas']['Profile'];
 export type ProfileRow = components['schemas']['ProfileRow'];
+export type Provenance = components['schemas']['Provenance'];
 export type Quarantined = components['schemas']['Quarantined'];
 export type Reason = components['schemas']['Reason'];
 export type Recommendations = components['schemas']['Recommendations'];
@@ -2771,6 +2871,8 @@ export type TraceStep = components['schemas']['TraceStep'];
 export type Transport = components['schemas']['Transport'];
 export type TransportDraft = components['schemas']['TransportDraft'];
 export type TransportKind = components['schemas']['TransportKind'];
+export type TransportResult = components['schemas']['TransportResult'];
+export type TransportTrial = components['schemas']['TransportTrial'];
 export type Vocabulary = components['schemas']['Vocabulary'];
 export type ResponseProblem = components['responses']['Problem'];
 export type $defs = Record<string, never>;
@@ -3111,6 +3213,8 @@ export interface operations {
     entries: {
         parameters: {
             query?: {
+                /** @description Those that are at this node now. */
+                node?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows of a page, 1 to 500; 50 otherwise. */
@@ -3396,6 +3500,54 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    explain_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provenance"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    merge_profiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeAsk"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merging"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     profile_messages: {
         parameters: {
             query?: {
@@ -3426,6 +3578,8 @@ export interface operations {
     timeline: {
         parameters: {
             query?: {
+                /** @description Rows of this kind alone. */
+                kind?: "event" | "message" | "segment" | "journey";
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows of a page, 1 to 500; 50 otherwise. */
@@ -3956,6 +4110,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Settings"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    test_transport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransportTrial"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransportResult"];
                 };
             };
             default: components["responses"]["Problem"];
