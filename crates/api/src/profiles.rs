@@ -431,6 +431,7 @@ async fn timeline(
 #[into_params(parameter_in = Query)]
 pub struct OfKind {
     /// Rows of this kind alone.
+    #[param(inline)]
     kind: Option<Kind>,
 }
 

@@ -203,6 +203,27 @@ async fn every_list_gives_everything_page_by_page() {
             assert_eq!(server.pages(path, limit).await, whole, "{path} by {limit}");
         }
     }
+    // The kinds of a timeline's rows are all of them, each once.
+    let timeline = format!("/api/profiles/{first}/timeline");
+    let mut rows = 0;
+    for kind in ["event", "message", "segment", "journey"] {
+        let of_kind = server.pages(&format!("{timeline}?kind={kind}"), 500).await;
+        assert!(of_kind.iter().all(|row| row["kind"] == kind), "{kind}: {of_kind:?}");
+        rows += of_kind.len();
+    }
+    assert_eq!(rows, 11);
+    let unknown = server.call("GET", &format!("{timeline}?kind=other"), None).await;
+    assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
+    // Entries of a journey at a node: none is left where everybody has gone on.
+    assert!(server.pages("/api/journeys/j/entries?node=send", 500).await.is_empty());
+    // How a profile's identifiers came together; a merge of one with itself is refused.
+    let story = server.call("GET", &format!("/api/profiles/{first}/explain"), None).await.json();
+    assert_eq!(story["id"], first);
+    assert!(!story["identifiers"].as_array().unwrap().is_empty());
+    let address = format!("/api/profiles/{first}/merge");
+    let merge = async |with: Value| server.call("POST", &address, Some(json!({"with": with}))).await;
+    assert_eq!(merge(first.clone()).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(merge(json!(999_999)).await.status, StatusCode::NOT_FOUND);
     workers.stop().await;
 }
 

@@ -179,3 +179,26 @@ pub fn compile(text: &str) -> Result<Compiled> {
         mapping.event.iter().enumerate().map(|(n, r)| parse(&r.keep, n, "keep")).collect::<Result<_>>()?;
     Ok(Compiled { mapping, when, keep })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_file_with_a_fault_at_any_place_is_read_or_refused_with_a_reason() {
+        let sound = include_str!("../../../../mappings/online-retail.toml");
+        assert!(compile(sound).is_ok());
+        let mut refused = 0;
+        for (place, _) in sound.char_indices() {
+            for fault in ["", "\"", "]", "=", "\n", "{", "\u{0}", "é"] {
+                let rest = sound[place..].chars().next().map_or("", |c| &sound[place + c.len_utf8()..]);
+                let text = format!("{}{fault}{rest}", &sound[..place]);
+                if let Err(error) = compile(&text) {
+                    refused += 1;
+                    assert!(!format!("{error:#}").is_empty());
+                }
+            }
+        }
+        assert!(refused > sound.len(), "most of these are faults");
+    }
+}
