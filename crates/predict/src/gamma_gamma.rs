@@ -47,7 +47,8 @@ impl GammaGamma {
         let of = |at: &[f64; 3]| GammaGamma { p: at[0].exp(), q: at[1].exp(), v: at[2].exp() };
         let cost = |at: &[f64; 3]| -of(at).log_likelihood(&chosen);
         let starts = [[1.5, 1.2, (mean / 2.0).max(1e-6).ln()], [0.5, 1.0, mean.max(1e-6).ln()]];
-        let found = starts.into_iter().map(|start| minimise(start, &cost));
+        let highest = [1e3_f64.ln(), 1e3_f64.ln(), 1e12_f64.ln()];
+        let found = starts.into_iter().map(|start| minimise(start, highest, &cost));
         let (at, lowest) = found.min_by(|one, two| one.1.total_cmp(&two.1)).filter(|found| found.1.is_finite())?;
         let estimates = estimates(["p", "q", "v"], &at, &cost);
         Some(Fitted { model: of(&at), estimates, log_likelihood: -lowest, customers: chosen.len() })

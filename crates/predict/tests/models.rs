@@ -44,6 +44,31 @@ fn expectations_grow_with_time_and_stay_finite_for_the_busiest() {
 }
 
 #[test]
+fn people_who_never_leave_are_fitted_and_expected_as_such() {
+    let mut draw = Draw(11);
+    let customers: Vec<Purchases> = (0..400)
+        .map(|_| {
+            let age = 100.0 + 200.0 * draw.unit();
+            let (mut at, mut last, mut repeats) = (0.0, 0.0, 0);
+            loop {
+                at -= draw.unit().ln() * 60.0;
+                if at > age {
+                    break;
+                }
+                (last, repeats) = (at, repeats + 1);
+            }
+            Purchases { repeats, last, age, mean: 0.0 }
+        })
+        .collect();
+    let fitted = BgNbd::fit(&customers).unwrap();
+    // One every sixty days, whoever it is.
+    let one = Purchases { repeats: 3, last: 170.0, age: 200.0, mean: 0.0 };
+    near(fitted.model.expected(&one, 90.0), 1.5, 0.2);
+    near(fitted.model.expected(&one, 365.0), 365.0 / 60.0, 0.8);
+    assert!(fitted.model.alive(&one) > 0.9, "{:?}", fitted.model);
+}
+
+#[test]
 fn the_mean_order_of_the_gamma_gamma_paper_is_met() {
     // Fader, Hardie (2013): p = 6.25, q = 3.74, v = 15.44; nobody's mean is E(Z) = p v / (q − 1).
     let model = GammaGamma { p: 6.25, q: 3.74, v: 15.44 };
