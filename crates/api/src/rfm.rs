@@ -154,11 +154,7 @@ async fn assemble(app: &App, ws: Ws) -> Result<Rfm, Problem> {
     Ok(Rfm {
         refreshed_at,
         due_at,
-        settings: RfmSetup {
-            event: settings.event,
-            revenue: settings.revenue,
-            schedule: settings.schedule,
-        },
+        settings: RfmSetup { event: settings.event, revenue: settings.revenue, schedule: settings.schedule },
         customers: report.customers,
         repeat_customers: report.repeat_customers,
         orders: report.orders,

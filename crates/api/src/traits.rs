@@ -266,7 +266,10 @@ async fn create(
     Body(draft): Body<TraitDraft>,
 ) -> Result<(StatusCode, Json<Trait>), Problem> {
     if app.platform.definition(ws.0, DefinitionKind::Trait, &draft.name).await?.is_some() {
-        let text = format!("There is a trait '{}' already: write a new version of it, or take another name.", draft.name);
+        let text = format!(
+            "There is a trait '{}' already: write a new version of it, or take another name.",
+            draft.name
+        );
         return Err(flow::Error::Conflict(text).into());
     }
     Ok((StatusCode::CREATED, Json(save(&app, ws, draft.name.clone(), draft).await?)))

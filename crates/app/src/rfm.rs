@@ -10,8 +10,9 @@ use crate::config::Settings;
 /// Prints groups; with JSON also each customer.
 pub fn run(settings: &Settings, as_of: Option<&str>, as_json: bool) -> Result<()> {
     let instant = as_of.map(|text| {
-        Timestamp::parse(text)
-            .ok_or_else(|| BadInput(format!("--as-of: '{text}' is not an instant such as 2026-01-31T12:00:00Z")))
+        Timestamp::parse(text).ok_or_else(|| {
+            BadInput(format!("--as-of: '{text}' is not an instant such as 2026-01-31T12:00:00Z"))
+        })
     });
     let instant = instant.transpose()?;
     runtime()?.block_on(with_platform(settings, async |platform| {

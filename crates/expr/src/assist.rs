@@ -139,7 +139,10 @@ pub fn hint(text: &str, offset: usize) -> Option<Hint> {
 }
 
 fn form_of(word: &str) -> Option<&'static Form> {
-    FORMS.iter().chain(crate::FIGURES).find(|form| form.words.iter().any(|known| known.eq_ignore_ascii_case(word)))
+    FORMS
+        .iter()
+        .chain(crate::FIGURES)
+        .find(|form| form.words.iter().any(|known| known.eq_ignore_ascii_case(word)))
 }
 
 /// Where the text in double quotes begins that is still open at the end.

@@ -99,7 +99,10 @@ pub fn check(condition: &Condition, schema: &Schema) -> Vec<Problem> {
             }
             Condition::Held { path, .. } if schema.traits.iter().any(|name| *name == path.dotted()) => {
                 problems.push(Problem {
-                    message: format!("'{}' is a trait, which is not kept over time: leave out 'for'", path.dotted()),
+                    message: format!(
+                        "'{}' is a trait, which is not kept over time: leave out 'for'",
+                        path.dotted()
+                    ),
                     name: path.dotted().into_owned(),
                     nearest: None,
                     fatal: true,

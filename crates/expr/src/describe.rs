@@ -5,8 +5,8 @@ mod words;
 use std::fmt::Write;
 
 use crate::ast::*;
-use words::{many_words, test_words, times_words};
 pub(crate) use words::{event_words, last_words, path_words, window_words};
+use words::{many_words, test_words, times_words};
 
 /// A sentence that says who meets the condition.
 pub fn describe(condition: &Condition) -> String {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use expr::{
-    Aggregate, EventPattern, Figure, Filter, Literal, Op, Path, Period, Schema, Span, Term, Test, Unit, Which,
-    Window, check_figure_text, parse_figure,
+    Aggregate, EventPattern, Figure, Filter, Literal, Op, Path, Period, Schema, Span, Term, Test, Unit,
+    Which, Window, check_figure_text, parse_figure,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -86,7 +86,9 @@ fn a_fault_names_its_place_and_what_could_stand_there() {
     check("score(\"X\", half-life 3 days)", 7, "a weight");
     check("weeks wit \"X\"", 7, "did you mean 'with'");
     let many = vec!["1 * \"X\""; expr::TERMS_MAX + 1].join(" + ");
-    assert!(parse_figure(&format!("score({many}, half-life 1 day)")).unwrap_err().message.contains("at most"));
+    assert!(
+        parse_figure(&format!("score({many}, half-life 1 day)")).unwrap_err().message.contains("at most")
+    );
 }
 
 #[test]

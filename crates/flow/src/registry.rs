@@ -179,7 +179,8 @@ impl Registry {
     pub fn schema(&self) -> expr::Schema {
         let segments = self.segments.iter().flat_map(|(id, segment)| [id.clone(), segment.name.clone()]);
         let types = self.types.iter().map(|(name, declared)| (name.clone(), declared.name().to_owned()));
-        let traits = self.traits.iter().map(|(name, known)| (name.clone(), known.figure.value_type().to_owned()));
+        let traits =
+            self.traits.iter().map(|(name, known)| (name.clone(), known.figure.value_type().to_owned()));
         expr::Schema {
             segments: segments.collect(),
             attributes: traits.chain(types).collect(),

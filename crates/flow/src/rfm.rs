@@ -403,7 +403,8 @@ impl Platform {
     /// Refreshes every workspace whose schedule says so, or whose refresh was cut short.
     async fn refresh_due(&self) -> Result<(), Error> {
         for workspace in self.workspaces_in_force() {
-            let cut = self.store.meta(&format!("rfm.begun.{workspace}")).await?.is_some_and(|at| !at.is_empty());
+            let cut =
+                self.store.meta(&format!("rfm.begun.{workspace}")).await?.is_some_and(|at| !at.is_empty());
             let due = self.rfm_due_at(workspace).await?.is_some_and(|due| due <= self.clock.now());
             if cut || due {
                 match self.refresh_rfm(workspace).await {

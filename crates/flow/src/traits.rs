@@ -118,7 +118,8 @@ pub(crate) fn in_force(rows: Vec<DefinitionRow>) -> Result<BTreeMap<String, Trai
 
 /// The traits as the engine takes them.
 pub(crate) fn compiled(traits: &BTreeMap<String, TraitInForce>) -> Vec<Trait> {
-    let one = |(name, known): (&String, &TraitInForce)| Trait { name: name.clone(), figure: known.figure.clone() };
+    let one =
+        |(name, known): (&String, &TraitInForce)| Trait { name: name.clone(), figure: known.figure.clone() };
     traits.iter().map(one).collect()
 }
 
@@ -165,7 +166,9 @@ impl Platform {
             ));
         }
         if ["id", "email", "timezone", "segments"].contains(&name) || name.starts_with("rfm_") {
-            return refuse(format!("The name '{name}' is taken: the platform gives it a meaning of its own."));
+            return refuse(format!(
+                "The name '{name}' is taken: the platform gives it a meaning of its own."
+            ));
         }
         if expr::parse(&format!("{name} is present")).is_err() {
             return refuse(format!("'{name}' is a word of the condition language: take another."));
@@ -317,7 +320,8 @@ fn distribution(values: Vec<(ProfileId, Option<Value>)>) -> Distribution {
     let total = values.len();
     let mut known: Vec<(ProfileId, Value)> =
         values.into_iter().filter_map(|(id, value)| value.map(|value| (id, value))).collect();
-    let mut out = Distribution { count: known.len(), missing: total - known.len(), ..Distribution::default() };
+    let mut out =
+        Distribution { count: known.len(), missing: total - known.len(), ..Distribution::default() };
     let places: Option<Vec<f64>> = known.iter().map(|(_, value)| place(value)).collect();
     match places {
         Some(places) if !places.is_empty() => {
@@ -350,7 +354,9 @@ fn distribution(values: Vec<(ProfileId, Option<Value>)>) -> Distribution {
 
 /// Bars of equal width; of few whole numbers one bar each.
 fn bins(sorted: &[f64], dates: bool) -> Vec<Bin> {
-    let (Some(low), Some(high)) = (sorted.first().copied(), sorted.last().copied()) else { return Vec::new() };
+    let (Some(low), Some(high)) = (sorted.first().copied(), sorted.last().copied()) else {
+        return Vec::new();
+    };
     let whole = !dates && sorted.iter().all(|value| value.fract() == 0.0);
     let value = |number: f64| -> Value {
         if dates {

@@ -40,7 +40,10 @@ async fn a_refresh_writes_attributes_that_segments_see_and_only_what_changed() {
     assert!(report.orders_model.is_none(), "five people are too few for a model");
     shop.work().await;
     let eve = shop.attributes("eve").await;
-    assert_eq!((&eve["rfm_recency"], &eve["rfm_frequency"], &eve["rfm_monetary"]), (&json!(5), &json!(5), &json!(5)));
+    assert_eq!(
+        (&eve["rfm_recency"], &eve["rfm_frequency"], &eve["rfm_monetary"]),
+        (&json!(5), &json!(5), &json!(5))
+    );
     assert_eq!((&eve["rfm_group"], &eve["average_order_value"]), (&json!("champions"), &json!(50.0)));
     assert!(!eve.contains_key("churn_risk"), "what no model says is not there");
     let ann = shop.attributes("ann").await;
@@ -76,7 +79,10 @@ async fn a_refresh_that_a_crash_cut_short_is_done_again_without_a_second_event()
     let shop = shop.crashed().await;
     shop.pass(DAY);
     let behind = shop.platform.refresh_rfm(W).await.unwrap_err();
-    assert!(behind.to_string().contains("not caught up"), "a lake that is behind takes nothing away: {behind}");
+    assert!(
+        behind.to_string().contains("not caught up"),
+        "a lake that is behind takes nothing away: {behind}"
+    );
     while shop.platform.round(flow::Work::Archive).await.unwrap() > 0 {}
     let again = shop.platform.refresh_rfm(W).await.unwrap();
     assert_eq!((again.refreshed_at, again.changed), (report.refreshed_at, 5), "as of its own instant");

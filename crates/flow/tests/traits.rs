@@ -55,8 +55,16 @@ async fn a_new_trait_knows_history_and_its_segment_is_left_in_time_also_after_a_
     assert_eq!(shop.value("total_spent").await, Some(json!(75)));
 
     // A mail sees the trait, and not the attribute of its name.
-    shop.template("t", "<p>{{ customer.total_spent }} in {{ customer.city }}, {{ customer.nothing_yet }}</p>").await;
-    let request = RenderRequest { template: Some("t".to_owned()), profile: Some(ProfileId(1)), ..RenderRequest::default() };
+    shop.template(
+        "t",
+        "<p>{{ customer.total_spent }} in {{ customer.city }}, {{ customer.nothing_yet }}</p>",
+    )
+    .await;
+    let request = RenderRequest {
+        template: Some("t".to_owned()),
+        profile: Some(ProfileId(1)),
+        ..RenderRequest::default()
+    };
     let mail = shop.platform.render(W, request).await.unwrap();
     assert!(mail.html.contains("75 in Dhaka, "), "{}", mail.html);
 

@@ -84,7 +84,8 @@ impl BgNbd {
         // Shapes beyond a thousand: everybody is alike, and more says the same.
         let highest = [LARGE.ln(), 1e9_f64.ln(), LARGE.ln(), LARGE.ln()];
         let found = starts.into_iter().map(|start| minimise(start, highest, &cost));
-        let (at, lowest) = found.min_by(|one, two| one.1.total_cmp(&two.1)).filter(|found| found.1.is_finite())?;
+        let (at, lowest) =
+            found.min_by(|one, two| one.1.total_cmp(&two.1)).filter(|found| found.1.is_finite())?;
         let estimates: Vec<Estimate> = estimates(["r", "alpha", "a", "b"], &at, &cost);
         Some(Fitted { model: of(&at), estimates, log_likelihood: -lowest, customers: chosen.len() })
     }

@@ -69,12 +69,5 @@ pub fn summarise(id: i64, mut orders: Vec<Order>, now: Timestamp) -> Option<Cust
         mean: if repeats > 0 { (again / f64::from(repeats)).max(0.0) } else { 0.0 },
     };
     let total = orders.iter().map(|order| (order.value * 1e6).round()).sum::<f64>() / 1e6;
-    Some(Customer {
-        id,
-        orders: orders.len() as u32,
-        first_at: first.at,
-        last_at: last.at,
-        total,
-        purchases,
-    })
+    Some(Customer { id, orders: orders.len() as u32, first_at: first.at, last_at: last.at, total, purchases })
 }

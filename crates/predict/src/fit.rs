@@ -118,7 +118,8 @@ pub(crate) fn estimates<const N: usize>(
     let mut curvature = [[0.0; N]; N];
     for row in 0..N {
         for column in 0..N {
-            let corners = moved(row, step, column, step) - moved(row, step, column, -step)
+            let corners = moved(row, step, column, step)
+                - moved(row, step, column, -step)
                 - moved(row, -step, column, step)
                 + moved(row, -step, column, -step);
             curvature[row][column] = corners / (4.0 * step * step);

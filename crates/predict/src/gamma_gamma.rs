@@ -28,7 +28,9 @@ impl GammaGamma {
         let GammaGamma { p, q, v } = *self;
         let one = |each: &Purchases| {
             let (x, mean) = (f64::from(each.repeats), each.mean);
-            ln_gamma(p * x + q) - ln_gamma(p * x) - ln_gamma(q) + q * v.ln() + (p * x - 1.0) * mean.ln()
+            ln_gamma(p * x + q) - ln_gamma(p * x) - ln_gamma(q)
+                + q * v.ln()
+                + (p * x - 1.0) * mean.ln()
                 + p * x * x.ln()
                 - (p * x + q) * (x * mean + v).ln()
         };
@@ -49,7 +51,8 @@ impl GammaGamma {
         let starts = [[1.5, 1.2, (mean / 2.0).max(1e-6).ln()], [0.5, 1.0, mean.max(1e-6).ln()]];
         let highest = [1e3_f64.ln(), 1e3_f64.ln(), 1e12_f64.ln()];
         let found = starts.into_iter().map(|start| minimise(start, highest, &cost));
-        let (at, lowest) = found.min_by(|one, two| one.1.total_cmp(&two.1)).filter(|found| found.1.is_finite())?;
+        let (at, lowest) =
+            found.min_by(|one, two| one.1.total_cmp(&two.1)).filter(|found| found.1.is_finite())?;
         let estimates = estimates(["p", "q", "v"], &at, &cost);
         Some(Fitted { model: of(&at), estimates, log_likelihood: -lowest, customers: chosen.len() })
     }

@@ -73,7 +73,13 @@ fn orders_of_one_day_are_one_purchase_to_the_models_and_each_an_order_to_rfm() {
         value,
     };
     let now = Timestamp::from_micros(40 * DAY);
-    let orders = vec![order(30, 12, 5.0), order(10, 9, 20.0), order(10, 18, 30.0), order(20, 12, 7.0), order(99, 0, 1.0)];
+    let orders = vec![
+        order(30, 12, 5.0),
+        order(10, 9, 20.0),
+        order(10, 18, 30.0),
+        order(20, 12, 7.0),
+        order(99, 0, 1.0),
+    ];
     let found = summarise(7, orders, now).unwrap();
     assert_eq!((found.orders, found.total), (4, 62.0));
     assert_eq!(found.purchases, Purchases { repeats: 2, last: 20.0, age: 29.5, mean: 6.0 });

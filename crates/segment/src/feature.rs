@@ -10,8 +10,8 @@ use model::time::DAY;
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Entry, Series, Val};
 use crate::COUNT_MAX;
+use crate::state::{Entry, Series, Val};
 
 /// What is dropped is older than a window by this much: clocks step back and zones move.
 const SLACK: i64 = 2 * DAY;

@@ -30,7 +30,8 @@ impl Survey {
 
     /// The names of the events to feed; one with a `*` at its end means all that begin so.
     pub fn events(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.engine.features().into_iter().flat_map(|each| each.events).collect();
+        let mut names: Vec<String> =
+            self.engine.features().into_iter().flat_map(|each| each.events).collect();
         names.sort_unstable();
         names.dedup();
         names

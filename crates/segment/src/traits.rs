@@ -105,8 +105,11 @@ fn value_of<'a>(
         }
         Figure::Periods { period, window, .. } => {
             let view = View::of(series, window, zone, now);
-            let mut numbers: Vec<_> =
-                view.inside.iter().map(|entry| bucket(*period, Timestamp::from_micros(entry.at), zone)).collect();
+            let mut numbers: Vec<_> = view
+                .inside
+                .iter()
+                .map(|entry| bucket(*period, Timestamp::from_micros(entry.at), zone))
+                .collect();
             numbers.dedup();
             (Some((numbers.len() as u64).into()), view.changes_at(0), view.inside)
         }
@@ -126,7 +129,8 @@ fn value_of<'a>(
         Figure::Score { fifty, .. } => {
             let points = points(series, half_life(figure), now);
             let score = fifty.map_or(points, |fifty| score::scaled_by(points, fifty));
-            let ahead = series.entries.iter().map(|entry| Timestamp::from_micros(entry.at)).find(|at| *at > now);
+            let ahead =
+                series.entries.iter().map(|entry| Timestamp::from_micros(entry.at)).find(|at| *at > now);
             (Some(score.into()), ahead, &[])
         }
     }
@@ -143,7 +147,11 @@ fn rounded(value: Value) -> Value {
     match value.as_f64() {
         Some(number) if value.is_f64() => {
             let rounded = (number * 100.0).round() / 100.0;
-            if rounded.fract() == 0.0 && rounded.abs() < 9e15 { (rounded as i64).into() } else { rounded.into() }
+            if rounded.fract() == 0.0 && rounded.abs() < 9e15 {
+                (rounded as i64).into()
+            } else {
+                rounded.into()
+            }
         }
         _ => value,
     }
@@ -164,7 +172,9 @@ pub(crate) fn tested<'a>(
     let leaf = test_value(test, value.as_ref(), now, zone);
     let ahead = || series.entries.iter().map(|entry| Timestamp::from_micros(entry.at)).find(|at| *at > now);
     let changes_at = match figure {
-        Figure::DaysSince { .. } => earlier(events.first().and_then(|entry| turn(test, entry.at, now)), ahead()),
+        Figure::DaysSince { .. } => {
+            earlier(events.first().and_then(|entry| turn(test, entry.at, now)), ahead())
+        }
         Figure::Score { fifty, .. } => {
             let points = points(series, half_life(figure), now);
             let fall = thresholds(test)
@@ -186,7 +196,10 @@ fn thresholds(test: &Test) -> Vec<f64> {
         Test::In { values } | Test::NotIn { values } => values.iter().collect(),
         _ => Vec::new(),
     };
-    literals.into_iter().filter_map(|each| if let Literal::Number(n) = each { Some(*n) } else { None }).collect()
+    literals
+        .into_iter()
+        .filter_map(|each| if let Literal::Number(n) = each { Some(*n) } else { None })
+        .collect()
 }
 
 /// When the days since an event reach the next number at which the answer of a test can turn.

@@ -169,9 +169,12 @@ fn asked() -> impl Strategy<Value = (String, String)> {
             " between 20 days ago and 36 hours ago",
         ][..],
     );
-    let number = select(&["> 1", "= 0", ">= 2", "< 2.5", "between 1 and 3", "is missing", "is present", "in (0, 2)"][..]);
+    let number = select(
+        &["> 1", "= 0", ">= 2", "< 2.5", "between 1 and 3", "is missing", "is present", "in (0, 2)"][..],
+    );
     let days = select(&["> 3", "= 5", "< 2.5", "between 4 and 9", "is missing", "in (1, 20)", ">= 30"][..]);
-    let date = select(&["in last 9 days", "before 2026-02-10", "is today", "before last 1 month", "is missing"][..]);
+    let date =
+        select(&["in last 9 days", "before 2026-02-10", "is today", "before last 1 month", "is missing"][..]);
     let raw = select(&["> 1", "<= 0.5", "> 2.2", "between 0.3 and 3", "is present"][..]);
     let scale = select(&["> 50", "< 20", "between 10 and 60", ">= 80"][..]);
     let text = select(&["= \"Shoes\"", "in (\"Hats\", \"Bags\")", "is missing", "!= \"Bags\""][..]);
@@ -186,15 +189,18 @@ fn asked() -> impl Strategy<Value = (String, String)> {
     let pick = select(&["top", "first", "last"][..]);
     let period = select(&["hours", "days", "weeks", "months"][..]);
     prop_oneof![
-        (event.clone(), window.clone(), number.clone()).prop_map(|(e, w, t)| (format!("count {e}{w}"), t.to_owned())),
+        (event.clone(), window.clone(), number.clone())
+            .prop_map(|(e, w, t)| (format!("count {e}{w}"), t.to_owned())),
         (calculation, event.clone(), window.clone(), amount)
             .prop_map(|(f, e, w, t)| (format!("{f}(price) of {e}{w}"), t.to_owned())),
         (event.clone(), window.clone(), number.clone())
             .prop_map(|(e, w, t)| (format!("distinct(category) of {e}{w}"), t.to_owned())),
         (pick, event.clone(), window.clone(), text)
             .prop_map(|(f, e, w, t)| (format!("{f}(category) of {e}{w}"), t.to_owned())),
-        (period, event.clone(), window, number).prop_map(|(p, e, w, t)| (format!("{p} with {e}{w}"), t.to_owned())),
-        (which.clone(), event.clone(), days).prop_map(|(w, e, t)| (format!("days since {w} {e}"), t.to_owned())),
+        (period, event.clone(), window, number)
+            .prop_map(|(p, e, w, t)| (format!("{p} with {e}{w}"), t.to_owned())),
+        (which.clone(), event.clone(), days)
+            .prop_map(|(w, e, t)| (format!("days since {w} {e}"), t.to_owned())),
         (which, event, date).prop_map(|(w, e, t)| (format!("time of {w} {e}"), t.to_owned())),
         (terms.clone(), life.clone(), raw)
             .prop_map(|(s, life, t)| (format!("score({s}, half-life {life})"), t.to_owned())),

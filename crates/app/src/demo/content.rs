@@ -62,11 +62,7 @@ pub const TRAITS: &[(&str, &str, &str)] = &[
         "The category that somebody looks at most.",
         "top(category) of \"Product Viewed\" in last 6 months",
     ),
-    (
-        "days_since_order",
-        "Whole days since the last order.",
-        "days since last \"Order Completed\"",
-    ),
+    ("days_since_order", "Whole days since the last order.", "days since last \"Order Completed\""),
 ];
 
 /// The template of the abandoned-cart mail.
