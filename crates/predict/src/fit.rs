@@ -115,16 +115,15 @@ pub(crate) fn estimates<const N: usize>(
         to[two] += also;
         cost(&to)
     };
-    let mut curvature = [[0.0; N]; N];
-    for row in 0..N {
-        for column in 0..N {
+    let curvature: [[f64; N]; N] = std::array::from_fn(|row| {
+        std::array::from_fn(|column| {
             let corners = moved(row, step, column, step)
                 - moved(row, step, column, -step)
                 - moved(row, -step, column, step)
                 + moved(row, -step, column, -step);
-            curvature[row][column] = corners / (4.0 * step * step);
-        }
-    }
+            corners / (4.0 * step * step)
+        })
+    });
     let variances = inverse_diagonal(curvature);
     let one = |place: usize| {
         let deviation = variances.map(|all| all[place]).filter(|v| *v > 0.0 && v.is_finite()).map(f64::sqrt);

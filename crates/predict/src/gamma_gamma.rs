@@ -41,7 +41,7 @@ impl GammaGamma {
     pub fn fit(customers: &[Purchases]) -> Option<Fitted<GammaGamma>> {
         let spent = |one: &&Purchases| one.repeats > 0 && one.mean > 0.0;
         let chosen: Vec<Purchases> =
-            selection(&customers.iter().filter(spent).cloned().collect::<Vec<Purchases>>());
+            selection(&customers.iter().filter(spent).copied().collect::<Vec<Purchases>>());
         if chosen.len() < FIT_CUSTOMERS_MIN {
             return None;
         }

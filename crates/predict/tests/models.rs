@@ -36,10 +36,9 @@ fn expectations_grow_with_time_and_stay_finite_for_the_busiest() {
     assert_eq!(CDNOW.time_to_next(&gone, 100.0), None);
     let one = BgNbd { a: 1.0, ..CDNOW };
     let (below, above) = (BgNbd { a: 0.999, ..CDNOW }, BgNbd { a: 1.001, ..CDNOW });
-    let here = one.expected(&Purchases { repeats: 2, last: 30.0, age: 39.0, mean: 0.0 }, 39.0);
-    let mean = (below.expected(&Purchases { repeats: 2, last: 30.0, age: 39.0, mean: 0.0 }, 39.0)
-        + above.expected(&Purchases { repeats: 2, last: 30.0, age: 39.0, mean: 0.0 }, 39.0))
-        / 2.0;
+    let twice = Purchases { repeats: 2, last: 30.0, age: 39.0, mean: 0.0 };
+    let here = one.expected(&twice, 39.0);
+    let mean = f64::midpoint(below.expected(&twice, 39.0), above.expected(&twice, 39.0));
     near(here, mean, 1e-4);
 }
 

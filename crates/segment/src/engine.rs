@@ -129,8 +129,8 @@ impl Engine {
     pub fn build(definitions: &[Definition], ids: &mut FeatureIds) -> Result<Engine, Error> {
         let own = score::definition();
         let mut leaves = definitions.iter().flat_map(|each| each.condition.leaves());
-        let asked = leaves
-            .any(|leaf| matches!(leaf, Condition::Attribute { path, .. } if path.dotted() == own.name));
+        let asked =
+            leaves.any(|leaf| matches!(leaf, Condition::Attribute { path, .. } if path.dotted() == own.name));
         Engine::build_with(definitions, if asked { std::slice::from_ref(&own) } else { &[] }, ids)
     }
 
