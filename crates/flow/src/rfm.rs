@@ -253,7 +253,8 @@ fn difference(hot: &Hot, found: Option<&Map>) -> Map {
     for name in ATTRIBUTES {
         let wanted = found.and_then(|map| map.get(name)).unwrap_or(&Value::Null);
         let known = hot.profile.attributes.get(name).map(|known| known.json.as_str()).unwrap_or("null");
-        if wanted.to_string() != known {
+        let text = wanted.to_string();
+        if text != known {
             out.insert(name.to_owned(), wanted.clone());
         }
     }

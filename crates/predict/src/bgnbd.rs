@@ -24,6 +24,9 @@ pub struct BgNbd {
     pub b: f64,
 }
 
+/// The largest shape that is fitted.
+const LARGE: f64 = 1_000.0;
+
 /// The parts of the likelihood that depend on how often alone.
 struct ByCount {
     first: f64,
@@ -78,7 +81,9 @@ impl BgNbd {
         // Two beginnings: people who leave early, and people who hardly leave.
         let scale = (age / 8.0).max(1e-3).ln();
         let starts = [[-1.0, scale, -0.2, 0.9], [0.0, scale + 1.5, -1.5, 1.5]];
-        let found = starts.into_iter().map(|start| minimise(start, &cost));
+        // Shapes beyond a thousand: everybody is alike, and more says the same.
+        let highest = [LARGE.ln(), 1e9_f64.ln(), LARGE.ln(), LARGE.ln()];
+        let found = starts.into_iter().map(|start| minimise(start, highest, &cost));
         let (at, lowest) =
             found.min_by(|one, two| one.1.total_cmp(&two.1)).filter(|found| found.1.is_finite())?;
         let estimates: Vec<Estimate> = estimates(["r", "alpha", "a", "b"], &at, &cost);

@@ -28,15 +28,20 @@ pub struct Fitted<M> {
 
 const STEPS_MAX: usize = 4_000;
 const TOLERANCE: f64 = 1e-10;
-/// Logarithms of parameters are looked for from −BOUND to BOUND.
-const BOUND: f64 = 30.0;
+/// Logarithms of parameters are looked for from here on.
+const LOWEST: f64 = -30.0;
 
-/// The lowest point of `cost` that the search finds from `start`, with its cost.
+/// The lowest point of `cost` that the search finds from `start`, with its cost. No axis goes beyond its highest value:
+/// where the data cannot tell large values apart, the likelihood grows for ever, and by nothing.
 ///
 /// Source: Nelder, Mead: A simplex method for function minimization, The Computer Journal 7 (1965).
-pub(crate) fn minimise<const N: usize>(start: [f64; N], cost: &dyn Fn(&[f64; N]) -> f64) -> ([f64; N], f64) {
+pub(crate) fn minimise<const N: usize>(
+    start: [f64; N],
+    highest: [f64; N],
+    cost: &dyn Fn(&[f64; N]) -> f64,
+) -> ([f64; N], f64) {
     let bounded = |at: &[f64; N]| {
-        let inside = at.iter().all(|x| x.abs() <= BOUND);
+        let inside = at.iter().zip(highest).all(|(x, highest)| (LOWEST..=highest).contains(x));
         Some(cost(at)).filter(|value| inside && value.is_finite()).unwrap_or(f64::INFINITY)
     };
     let mut best = (start, bounded(&start));
@@ -110,16 +115,15 @@ pub(crate) fn estimates<const N: usize>(
         to[two] += also;
         cost(&to)
     };
-    let mut curvature = [[0.0; N]; N];
-    for row in 0..N {
-        for column in 0..N {
+    let curvature: [[f64; N]; N] = std::array::from_fn(|row| {
+        std::array::from_fn(|column| {
             let corners = moved(row, step, column, step)
                 - moved(row, step, column, -step)
                 - moved(row, -step, column, step)
                 + moved(row, -step, column, -step);
-            curvature[row][column] = corners / (4.0 * step * step);
-        }
-    }
+            corners / (4.0 * step * step)
+        })
+    });
     let variances = inverse_diagonal(curvature);
     let one = |place: usize| {
         let deviation = variances.map(|all| all[place]).filter(|v| *v > 0.0 && v.is_finite()).map(f64::sqrt);
@@ -170,7 +174,9 @@ mod tests {
     #[test]
     fn the_search_finds_the_bottom_of_a_narrow_valley_and_its_curvature() {
         let valley = |at: &[f64; 2]| 100.0 * (at[1] - at[0] * at[0]).powi(2) + (1.0 - at[0]).powi(2);
-        let (found, cost) = minimise([-1.2, 1.0], &valley);
+        let (found, cost) = minimise([-1.2, 1.0], [30.0; 2], &valley);
+        let (edge, _) = minimise([-1.2, 1.0], [0.5, 30.0], &valley);
+        assert!((edge[0] - 0.5).abs() < 1e-3, "the bound holds: {edge:?}");
         assert!(cost < 1e-9 && (found[0] - 1.0).abs() < 1e-4 && (found[1] - 1.0).abs() < 1e-4, "{found:?}");
         // Twice the cost's curvature along the axes is 2 / σ².
         let bowl = |at: &[f64; 2]| at[0].powi(2) / (2.0 * 0.04) + at[1].powi(2) / (2.0 * 0.25);

@@ -10,9 +10,9 @@ pub(crate) fn ln_gamma(x: f64) -> f64 {
 /// Gauss's hypergeometric function for 0 ≤ z < 1 by its series. The caller keeps `a` and `b` small beside `c`.
 pub(crate) fn hypergeometric(a: f64, b: f64, c: f64, z: f64) -> f64 {
     let (mut term, mut sum) = (1.0, 1.0);
-    for n in 0..20_000 {
-        let n = f64::from(n);
-        term *= (a + n) * (b + n) / ((c + n) * (n + 1.0)) * z;
+    for step in 0..20_000 {
+        let step = f64::from(step);
+        term *= (a + step) * (b + step) / ((c + step) * (step + 1.0)) * z;
         sum += term;
         if term.abs() <= 1e-13 * f64::abs(sum) {
             break;

@@ -41,7 +41,7 @@ impl GammaGamma {
     pub fn fit(customers: &[Purchases]) -> Option<Fitted<GammaGamma>> {
         let spent = |one: &&Purchases| one.repeats > 0 && one.mean > 0.0;
         let chosen: Vec<Purchases> =
-            selection(&customers.iter().filter(spent).cloned().collect::<Vec<Purchases>>());
+            selection(&customers.iter().filter(spent).copied().collect::<Vec<Purchases>>());
         if chosen.len() < FIT_CUSTOMERS_MIN {
             return None;
         }
@@ -49,7 +49,8 @@ impl GammaGamma {
         let of = |at: &[f64; 3]| GammaGamma { p: at[0].exp(), q: at[1].exp(), v: at[2].exp() };
         let cost = |at: &[f64; 3]| -of(at).log_likelihood(&chosen);
         let starts = [[1.5, 1.2, (mean / 2.0).max(1e-6).ln()], [0.5, 1.0, mean.max(1e-6).ln()]];
-        let found = starts.into_iter().map(|start| minimise(start, &cost));
+        let highest = [1e3_f64.ln(), 1e3_f64.ln(), 1e12_f64.ln()];
+        let found = starts.into_iter().map(|start| minimise(start, highest, &cost));
         let (at, lowest) =
             found.min_by(|one, two| one.1.total_cmp(&two.1)).filter(|found| found.1.is_finite())?;
         let estimates = estimates(["p", "q", "v"], &at, &cost);

@@ -36,11 +36,35 @@ fn expectations_grow_with_time_and_stay_finite_for_the_busiest() {
     assert_eq!(CDNOW.time_to_next(&gone, 100.0), None);
     let one = BgNbd { a: 1.0, ..CDNOW };
     let (below, above) = (BgNbd { a: 0.999, ..CDNOW }, BgNbd { a: 1.001, ..CDNOW });
-    let here = one.expected(&Purchases { repeats: 2, last: 30.0, age: 39.0, mean: 0.0 }, 39.0);
-    let mean = (below.expected(&Purchases { repeats: 2, last: 30.0, age: 39.0, mean: 0.0 }, 39.0)
-        + above.expected(&Purchases { repeats: 2, last: 30.0, age: 39.0, mean: 0.0 }, 39.0))
-        / 2.0;
+    let twice = Purchases { repeats: 2, last: 30.0, age: 39.0, mean: 0.0 };
+    let here = one.expected(&twice, 39.0);
+    let mean = f64::midpoint(below.expected(&twice, 39.0), above.expected(&twice, 39.0));
     near(here, mean, 1e-4);
+}
+
+#[test]
+fn people_who_never_leave_are_fitted_and_expected_as_such() {
+    let mut draw = Draw(11);
+    let customers: Vec<Purchases> = (0..400)
+        .map(|_| {
+            let age = 100.0 + 200.0 * draw.unit();
+            let (mut at, mut last, mut repeats) = (0.0, 0.0, 0);
+            loop {
+                at -= draw.unit().ln() * 60.0;
+                if at > age {
+                    break;
+                }
+                (last, repeats) = (at, repeats + 1);
+            }
+            Purchases { repeats, last, age, mean: 0.0 }
+        })
+        .collect();
+    let fitted = BgNbd::fit(&customers).unwrap();
+    // One every sixty days, whoever it is.
+    let one = Purchases { repeats: 3, last: 170.0, age: 200.0, mean: 0.0 };
+    near(fitted.model.expected(&one, 90.0), 1.5, 0.2);
+    near(fitted.model.expected(&one, 365.0), 365.0 / 60.0, 0.8);
+    assert!(fitted.model.alive(&one) > 0.9, "{:?}", fitted.model);
 }
 
 #[test]

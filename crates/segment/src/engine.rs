@@ -135,8 +135,9 @@ impl Engine {
     /// An unknown segment, a circle of references, a key used twice, a count that is too large.
     pub fn build(definitions: &[Definition], ids: &mut FeatureIds) -> Result<Engine, Error> {
         let own = score::definition();
-        let asks = |leaf: &&Condition| matches!(leaf, Condition::Attribute { path, .. } if path.dotted() == own.name);
-        let asked = definitions.iter().any(|each| each.condition.leaves().iter().any(|leaf| asks(leaf)));
+        let mut leaves = definitions.iter().flat_map(|each| each.condition.leaves());
+        let asked =
+            leaves.any(|leaf| matches!(leaf, Condition::Attribute { path, .. } if path.dotted() == own.name));
         Engine::build_with(definitions, if asked { std::slice::from_ref(&own) } else { &[] }, ids)
     }
 

@@ -37,7 +37,7 @@ function Body({ found }: { found: Rfm }) {
     try {
       const now = await call<Rfm>("/rfm/refresh", { method: "POST" });
       await client.invalidateQueries();
-      notifications.show({ message: `Refreshed: the figures of ${count(now.changed)} of ${count(now.customers)} customers changed.` });
+      notifications.show({ message: `Refreshed: the figures of ${count(now.changed)} of ${count(now.customers)} customers changed.`, closeButtonProps: { "aria-label": "Close" } });
     } catch (error) {
       setRefusal(error instanceof Error ? error : new Error("It could not be refreshed"));
     } finally {
@@ -96,12 +96,12 @@ function Grid({ cells }: { cells: RfmCell[] }) {
   const at = (recency: number, frequency: number) => cells.find((cell) => cell.recency === recency && cell.frequency === frequency);
   return (
     <table className="heat" data-testid="heat">
-      <caption className="muted small">Down: how recently, 5 the latest fifth. Across: how often, 5 the most.</caption>
-      <thead><tr><td />{[1, 2, 3, 4, 5].map((frequency) => <th key={frequency} scope="col">Often {frequency}</th>)}</tr></thead>
+      <caption className="muted small">Down: how recently somebody bought, 5 is the latest fifth. Across: how often, 5 is the most.</caption>
+      <thead><tr><td />{[1, 2, 3, 4, 5].map((frequency) => <th key={frequency} scope="col"><span className="wide">Frequency </span>{frequency}</th>)}</tr></thead>
       <tbody>
         {[5, 4, 3, 2, 1].map((recency) => (
           <tr key={recency}>
-            <th scope="row">Lately {recency}</th>
+            <th scope="row">Recency {recency}</th>
             {[1, 2, 3, 4, 5].map((frequency) => {
               const cell = at(recency, frequency);
               const part = Math.sqrt((cell?.count ?? 0) / top);
@@ -145,9 +145,9 @@ function Model({ title, model, name, words }: { title: string; model: RfmModel |
           <p style={{ padding: "10px 0" }}>{words}</p>
           <dl className="kv tight">
             {model.parameters.map((one) => (
-              <div key={one.name} style={{ display: "contents" }}><dt>{one.name}</dt><dd className="num">{short(one.value)} {one.low !== null && one.low !== undefined && one.high !== null && one.high !== undefined ? <span className="muted">from {short(one.low)} to {short(one.high)} with 95 % confidence</span> : <span className="muted">the orders do not say how certain</span>}</dd></div>
+              <div key={one.name} style={{ display: "contents" }}><dt>{one.name}</dt><dd><span className="num">{short(one.value)}</span> {one.low !== null && one.low !== undefined && one.high !== null && one.high !== undefined ? <span className="muted">from {short(one.low)} to {short(one.high)} with 95 % confidence</span> : <span className="muted">the orders do not say how certain</span>}</dd></div>
             ))}
-            <dt>Log-likelihood</dt><dd className="num">{model.log_likelihood.toFixed(1)} <span className="muted">of {count(model.customers)} customers</span></dd>
+            <dt>Log-likelihood</dt><dd><span className="num">{model.log_likelihood.toFixed(1)}</span> <span className="muted">of {count(model.customers)} customers</span></dd>
           </dl>
         </>
       )}
@@ -169,7 +169,7 @@ function Setup({ found }: { found: Rfm }) {
       const names = revenue.split(",").map((name) => name.trim()).filter(Boolean);
       await call("/rfm/settings", { method: "PUT", body: { event: event.trim(), revenue: names, schedule: schedule.trim() } });
       await client.invalidateQueries();
-      notifications.show({ message: "Saved. It takes effect with the next refresh." });
+      notifications.show({ message: "Saved. It takes effect with the next refresh.", closeButtonProps: { "aria-label": "Close" } });
     } catch (error) {
       setRefusal(error instanceof Error ? error : new Error("It could not be saved"));
     }

@@ -76,7 +76,7 @@ function Editor({ found }: { found?: Trait }) {
       await (found ? call(`/traits/${found.id}`, { method: "PUT", body }) : call("/traits", { method: "POST", body }));
       done.current = true;
       await client.invalidateQueries();
-      notifications.show({ message: `${body.name} is saved. It was filled from history and stays true from now on.` });
+      notifications.show({ message: `${body.name} is saved. It was filled from history and stays true from now on.`, closeButtonProps: { "aria-label": "Close" } });
       void navigate({ to: `/traits/${body.name}` as never });
     } catch (error) {
       setRefusal(error instanceof Error ? error : new Error("Saving failed"));

@@ -52,7 +52,7 @@ function Body({ found }: { found: Trait }) {
     try {
       await call(`/traits/${found.id}`, { method: "DELETE" });
       await client.invalidateQueries();
-      notifications.show({ message: `${found.name} is gone.` });
+      notifications.show({ message: `${found.name} is gone.`, closeButtonProps: { "aria-label": "Close" } });
       void navigate({ to: "/traits" as never });
     } catch (error) {
       setRefusal(error instanceof Error ? error : new Error("It could not be deleted"));
