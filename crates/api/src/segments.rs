@@ -124,6 +124,7 @@ pub struct SegmentDraft {
 
 /// A condition.
 #[derive(Debug, Deserialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the name in JSON")]
 pub struct Condition {
     /// Its text.
     #[serde(rename = "where", default)]
