@@ -79,7 +79,7 @@ describe.skipIf(!base)("rules and decision tables", () => {
     await page.goto(`${base}/rules/${id}?tab=firings`);
     await page.getByText(/granted the code TWICE-[A-Z2-9]{8}/).waitFor();
     await page.goto(`${base}/rules/${id}`);
-    await page.getByTestId("sentence").getByText(`Within 14 days of the firing`).waitFor();
+    await page.getByTestId("sentence").getByText("not over for any of the 1").waitFor();
     await page.getByRole("button", { name: "Pause" }).click();
     await page.getByText("Paused: it fires for nobody").waitFor();
     await open("/rules", "Rules");

@@ -97,6 +97,7 @@ pub struct Rule {
 
 /// A version of a rule or a decision table.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the name in JSON")]
 pub struct Version {
     /// From 1.
     pub version: i64,

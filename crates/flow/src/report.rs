@@ -80,11 +80,12 @@ pub fn newcombe(did: u64, of: u64, other_did: u64, other_of: u64) -> Option<(f64
     if of == 0 || other_of == 0 {
         return None;
     }
-    let (p, l, u) = wilson(did, of);
-    let (q, m, v) = wilson(other_did, other_of);
-    let low = (p - q) - ((p - l).powi(2) + (v - q).powi(2)).sqrt();
-    let high = (p - q) + ((u - p).powi(2) + (q - m).powi(2)).sqrt();
-    Some((p - q, low, high))
+    let (share, low, high) = wilson(did, of);
+    let (other, other_low, other_high) = wilson(other_did, other_of);
+    let difference = share - other;
+    let below = ((share - low).powi(2) + (other_high - other).powi(2)).sqrt();
+    let above = ((high - share).powi(2) + (other - other_low).powi(2)).sqrt();
+    Some((difference, difference - below, difference + above))
 }
 
 /// A share with Wilson's score interval.
@@ -326,24 +327,37 @@ fn likely(
 
 fn sentence(rule: &RuleInForce, report: &Report) -> String {
     let goal = &rule.rule.goal;
-    let (fired, share) = (report.fired, |did: u64, of: u64| format!("{did} of {of}"));
+    let fired = report.fired;
+    if fired.people == 0 {
+        return match fired.open {
+            0 => "It fired for nobody in this time: there is nothing to compare.".to_owned(),
+            many => format!(
+                "The {} days after the firing are not over for any of the {many} it fired for: there is nothing to \
+                 compare yet.",
+                goal.days
+            ),
+        };
+    }
     let mut out = format!(
-        "Within {} days of the firing, {} did \u{201c}{}\u{201d}",
-        goal.days,
-        share(fired.did, fired.people),
-        goal.event
+        "Within {} days of the firing, {} of {} did \u{201c}{}\u{201d}",
+        goal.days, fired.did, fired.people, goal.event
     );
     match (report.near, report.difference) {
         (Some(near), Some((difference, low, high))) => {
             out += &format!(
-                "; of those just below the threshold, {} did. The difference is {:.1} points, between {:.1} and {:.1} \
-                 with 95 % confidence. It compares two groups that differ in more than the rule: it does not show what \
-                 the rule caused.",
-                share(near.did, near.people),
+                "; of those just below the threshold, {} of {} did. The difference is {:.1} points, between {:.1} and \
+                 {:.1} with 95 % confidence. It compares two groups that differ in more than the rule: it does not show \
+                 what the rule caused.",
+                near.did,
+                near.people,
                 100.0 * difference,
                 100.0 * low,
                 100.0 * high
             );
+        }
+        (Some(near), None) if near.open > 0 => {
+            out +=
+                ". The days of those just below the threshold are not over yet: there is nothing to compare.";
         }
         _ => out += ". There is nobody to compare them with.",
     }

@@ -378,7 +378,7 @@ impl Step<'_> {
                     self.emitted.push(event(name, properties));
                 }
                 Action::StartJourney { journey } => {
-                    done = self.start_journey(key, journey, rule, &firing, registry)
+                    done = self.start_journey(key, journey, rule, &firing, registry);
                 }
                 Action::GrantCoupon { prefix } => {
                     let code = format!("{prefix}-{}", self.platform.code(&firing));

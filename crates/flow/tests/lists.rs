@@ -29,7 +29,14 @@ async fn put(shop: &Shop, segment: &str, mode: Mode, users: &[&str]) -> Changed 
 }
 
 async fn members(shop: &Shop, segment: &str) -> Vec<i64> {
-    shop.platform.store.segment_members(W, segment).await.unwrap().into_iter().map(|id| id.0).collect()
+    shop.platform
+        .store
+        .segment_members(W, segment)
+        .await
+        .expect("answered")
+        .into_iter()
+        .map(|id| id.0)
+        .collect()
 }
 
 async fn of(shop: &Shop, users: &[&str]) -> Vec<i64> {
@@ -51,7 +58,7 @@ async fn shop() -> Shop {
 }
 
 async fn entries(shop: &Shop, segment: &str) -> Vec<(bool, String)> {
-    let mut rows = shop.platform.store.segment_history(W, segment, i64::MAX, 1_000).await.unwrap();
+    let mut rows = shop.platform.store.segment_history(W, segment, i64::MAX, 1_000).await.expect("answered");
     rows.reverse();
     rows.into_iter().map(|(_, _, _, entered, cause)| (entered, cause)).collect()
 }

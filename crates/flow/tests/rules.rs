@@ -29,10 +29,10 @@ async fn told(shop: &Shop, name: &str) -> Vec<(i64, Value)> {
     shop.platform
         .lake
         .scan(W.0, &[name.to_owned()], i64::MAX, true, &mut |row| {
-            let properties: Value = serde_json::from_str(row.properties).unwrap();
+            let properties: Value = serde_json::from_str(row.properties).expect("JSON");
             out.push((row.timestamp.micros(), properties));
         })
-        .unwrap();
+        .expect("the lake answers");
     out.sort_by_key(|(at, _)| *at);
     out
 }
@@ -277,6 +277,7 @@ async fn the_report_sets_those_it_fired_for_beside_those_just_below() {
     let open = shop.platform.rule_report(W, "loyalty", 30).await.unwrap();
     assert_eq!((open.firings, open.people, open.fired.people, open.fired.open), (2, 2, 0, 2));
     assert_eq!(open.difference, None);
+    assert!(open.sentence.contains("not over for any of the 2"), "{}", open.sentence);
     shop.pass_and_work(8 * DAY).await;
     let report = shop.platform.rule_report(W, "loyalty", 30).await.unwrap();
     let near = report.near.unwrap();

@@ -9,7 +9,7 @@ import { useState } from "react";
 import { call, Problem, useGet } from "../api";
 import { count, share } from "../format";
 import { ConditionField } from "../parts/ConditionField";
-import { A, Head, Loaded, Section, Status, Trouble, Waiting } from "../parts/parts";
+import { A, Head, Loaded, Section, Status, Trouble, Waiting, When } from "../parts/parts";
 import { outcomeOf, type Decision, type DecisionTable, type TableOutlook } from "../rules";
 
 interface Row { key: number; name: string; where: string; outcome: string }
@@ -127,6 +127,13 @@ function Editor({ table }: { table?: DecisionTable }) {
         )}
       </Section>
       {table && <Ask id={table.id} />}
+      {table && (
+        <Section title="Versions">
+          <ul className="rows">
+            {table.versions.map((version, index) => <li key={version.version}><strong>Version {version.version}</strong>{index === 0 && <Status of="live" label="In force" />}<span className="muted">by {version.author}, <When at={version.at} /></span><span className="end muted small">{(version.definition as { rows?: unknown[] }).rows?.length ?? 0} rows</span></li>)}
+          </ul>
+        </Section>
+      )}
       {table && <Remove table={table} />}
     </>
   );
