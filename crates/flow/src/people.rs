@@ -201,7 +201,9 @@ impl Known {
             let ids = store.profile_ids(workspace).await?;
             let people = Arc::make_mut(&mut of.people);
             people.present.grow(ids.iter().map(|id| id.0 as usize + 1).max().unwrap_or(0));
-            ids.iter().for_each(|id| people.present.add(id.0 as usize));
+            for id in &ids {
+                people.present.add(id.0 as usize);
+            }
             of.is_read = true;
         }
         let missing: HashSet<Question> =

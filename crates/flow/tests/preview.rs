@@ -1,5 +1,6 @@
 //! A preview says of whom a condition holds now: the same people as a segment with that condition has, whatever was
 //! written, merged, filed away or asked before.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Columns say of every row what its file, or memory, says; what is wanted of other names and times is not there.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

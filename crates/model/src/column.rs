@@ -185,7 +185,9 @@ mod tests {
     #[test]
     fn a_set_has_what_was_added_and_nothing_beyond_its_size() {
         let mut set = Bits::empty(70);
-        [0, 63, 64, 69, 70, 500].into_iter().for_each(|number| set.add(number));
+        for number in [0, 63, 64, 69, 70, 500] {
+            set.add(number);
+        }
         assert_eq!(set.iter().collect::<Vec<_>>(), [0, 63, 64, 69]);
         let mut other = Bits::empty(65);
         other.add(64);

@@ -268,7 +268,7 @@ impl Feature {
     ) -> bool {
         let value = match &self.property {
             Some((path, _)) if self.test.is_some() => {
-                self.stated(path, properties).map(|value| Val::Bool(self.passes(value)))
+                Feature::stated(path, properties).map(|value| Val::Bool(self.passes(value)))
             }
             Some((path, _)) => self.value_of(listener, expr::lookup(properties, path)),
             None => self.value_of(listener, None),
@@ -299,7 +299,7 @@ impl Feature {
     }
 
     /// The attribute of this path that a call states; `None` when the call does not speak of it.
-    fn stated<'a>(&self, path: &Path, properties: &'a Value) -> Option<Option<&'a Value>> {
+    fn stated<'a>(path: &Path, properties: &'a Value) -> Option<Option<&'a Value>> {
         match properties.get(path.dotted().as_ref()) {
             Some(value) => Some(Some(value)),
             None => {

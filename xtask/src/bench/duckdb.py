@@ -5,6 +5,7 @@ import duckdb
 
 files, threads = sys.argv[1], int(sys.argv[2])
 connection = duckdb.connect()
+connection.execute("SET enable_progress_bar = false")
 connection.execute(f"SET threads = {threads}")
 connection.execute(
     "CREATE TABLE loaded AS SELECT profile_id::INTEGER AS profile_id, name, epoch_us(timestamp) AS moment, "

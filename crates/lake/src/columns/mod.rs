@@ -113,7 +113,9 @@ fn in_memory<'a>(rows: impl Iterator<Item = &'a Row>, wanted: &[Wanted]) -> Vec<
         let mut properties: BTreeMap<Names, Arc<Coded>> = BTreeMap::new();
         if !asked.is_empty() {
             let mut extractor = Extractor::new(&asked);
-            rows.iter().for_each(|row| extractor.take(&row.properties));
+            for row in &rows {
+                extractor.take(&row.properties);
+            }
             properties.extend(asked.into_iter().zip(extractor.finish().into_iter().map(Arc::new)));
         }
         out.push(Rows {

@@ -105,7 +105,7 @@ impl Over<'_> {
         let mut interned: BTreeMap<Val, u32> = BTreeMap::new();
         let mut found: Vec<(u32, u32, i64)> = Vec::new();
         for part in self.parts(self.feature(feature.id), bounds) {
-            let value_of = self.values(feature, &part, &mut interned);
+            let value_of = values_of(feature, &part, &mut interned);
             let times = &part.rows.times[..];
             self.walk(&part, &reach, |number, row| {
                 if among.has(number)
@@ -130,45 +130,46 @@ impl Over<'_> {
             *place += 1;
         }
         let mut values = vec![Val::None; interned.len()];
-        interned.into_iter().for_each(|(each, number)| values[number as usize] = each);
+        for (each, number) in interned {
+            values[number as usize] = each;
+        }
         Gathered { starts, at, value, values }
     }
+}
 
-    /// The number of the value that a feature keeps of a row of a part; `None` when it does not take the row.
-    fn values<'p>(
-        &self,
-        feature: &'p Feature,
-        part: &Part<'p>,
-        interned: &mut BTreeMap<Val, u32>,
-    ) -> Box<dyn Fn(usize) -> Option<u32> + 'p> {
-        let mut number = |value: Val| {
-            let next = interned.len() as u32;
-            *interned.entry(value).or_insert(next)
-        };
-        let Some((path, _)) = &feature.property else {
-            let value = feature.value_of(part.listener, None).map(number);
-            return Box::new(move |_| value);
-        };
-        let column = |names: &[String]| part.rows.properties.get(names).map(AsRef::as_ref);
-        if feature.test.is_some() {
-            let (yes, no) = (number(Val::Bool(true)), number(Val::Bool(false)));
-            let stated = Stated::of(path, &column);
-            return Box::new(move |row| {
-                let value = stated.get(row)?;
-                Some(if feature.passes(value) { yes } else { no })
-            });
-        }
-        let Some(coded) = column(path.names()) else {
-            let value = feature.value_of(part.listener, None).map(number);
-            return Box::new(move |_| value);
-        };
-        let table: Vec<Option<u32>> = coded
-            .values
-            .iter()
-            .map(|value| feature.value_of(part.listener, value.as_ref()).map(&mut number))
-            .collect();
-        Box::new(move |row| table[coded.codes.get(row)])
+/// The number of the value that a feature keeps of a row of a part; `None` when it does not take the row.
+fn values_of<'p>(
+    feature: &'p Feature,
+    part: &Part<'p>,
+    interned: &mut BTreeMap<Val, u32>,
+) -> Box<dyn Fn(usize) -> Option<u32> + 'p> {
+    let mut number = |value: Val| {
+        let next = interned.len() as u32;
+        *interned.entry(value).or_insert(next)
+    };
+    let Some((path, _)) = &feature.property else {
+        let value = feature.value_of(part.listener, None).map(number);
+        return Box::new(move |_| value);
+    };
+    let column = |names: &[String]| part.rows.properties.get(names).map(AsRef::as_ref);
+    if feature.test.is_some() {
+        let (yes, no) = (number(Val::Bool(true)), number(Val::Bool(false)));
+        let stated = Stated::of(path, &column);
+        return Box::new(move |row| {
+            let value = stated.get(row)?;
+            Some(if feature.passes(value) { yes } else { no })
+        });
     }
+    let Some(coded) = column(path.names()) else {
+        let value = feature.value_of(part.listener, None).map(number);
+        return Box::new(move |_| value);
+    };
+    let table: Vec<Option<u32>> = coded
+        .values
+        .iter()
+        .map(|value| feature.value_of(part.listener, value.as_ref()).map(&mut number))
+        .collect();
+    Box::new(move |row| table[coded.codes.get(row)])
 }
 
 /// An attribute as a call states it: by its whole name, or within another one.
