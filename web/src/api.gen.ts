@@ -292,7 +292,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Withdraws a key; it is refused from then on. */
+        /** Withdraws a key; it is refused from then on, and so are the console sessions that began with it. */
         delete: operations["delete_key"];
         options?: never;
         head?: never;
@@ -395,6 +395,43 @@ export interface paths {
         get: operations["profile"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/profiles/{id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a profile's identifiers came together. */
+        get: operations["explain_profile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/profiles/{id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says that two profiles are one person. History, identifiers and opt-outs become one. It is an event like any other, so
+         *     that a rebuild gives the same; it cannot be undone yet.
+         */
+        post: operations["merge_profiles"];
         delete?: never;
         options?: never;
         head?: never;
@@ -548,6 +585,111 @@ export interface paths {
         /** Changes what is read and when. */
         put: operations["put_rfm_settings"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All rules, with how often each fired. */
+        get: operations["rules"];
+        put?: never;
+        /** Makes a rule and puts it in force; it fires for those whom it finds already only when `fire_on_save` says so. */
+        post: operations["create_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule with its versions. */
+        get: operations["rule"];
+        /** Writes a new version of a rule and puts it in force. */
+        put: operations["put_rule"];
+        post?: never;
+        /** Takes a rule out of force; its versions and firings are kept. */
+        delete: operations["delete_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}/firings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Firings of a rule in the last year, newest first. */
+        get: operations["rule_firings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses a rule: it goes on knowing for whom it holds and does not fire. */
+        post: operations["pause_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often a rule fired, and what followed. */
+        get: operations["rule_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a paused rule fire again, from then on. */
+        post: operations["resume_rule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -822,7 +964,28 @@ export interface paths {
         /** The members of a segment, the most recently seen first. */
         get: operations["segment_members"];
         put?: never;
-        post?: never;
+        /**
+         * Changes the list of a static segment: a JSON list, CSV with a header, or one JSON value a line.
+         * @description A row names a profile by profile_id, user_id or email. Nothing changes before the whole list is read.
+         */
+        post: operations["change_members"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments/{id}/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Runs a segment's query now; its members become those whom it names. */
+        post: operations["refresh_segment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -899,6 +1062,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/settings/transport/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries where mail goes: connects, says hello, begins TLS, signs in. Nothing is sent. */
+        post: operations["test_transport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/settings/workspace": {
         parameters: {
             query?: never;
@@ -964,6 +1144,77 @@ export interface paths {
         post?: never;
         /** Takes an address off the list. */
         delete: operations["unsuppress"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All decision tables. */
+        get: operations["tables"];
+        put?: never;
+        /** Makes a decision table and puts it in force. */
+        post: operations["create_table"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tables/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts for a table, saved or not, whom no row fits, where rows overlap and which are never reached. */
+        post: operations["check_table"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tables/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One decision table with its versions. */
+        get: operations["table"];
+        /** Writes a new version of a decision table and puts it in force. */
+        put: operations["put_table"];
+        post?: never;
+        /** Takes a decision table out of force; its versions are kept. */
+        delete: operations["delete_table"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tables/{id}/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decides for a profile, with the reasons of every row. */
+        post: operations["decide"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1487,6 +1738,12 @@ export interface components {
         };
         /** @description A condition. */
         Condition: {
+            /** @description The query's schedule. */
+            schedule?: string | null;
+            /** @description A query instead; checked and previewed only. */
+            sql?: string | null;
+            /** @description The schedule's time zone. */
+            timezone?: string | null;
             /** @description Its text or its tree. */
             where?: components["schemas"]["Where"];
         };
@@ -1548,6 +1805,25 @@ export interface components {
             /** @description The text. */
             text: string;
         };
+        /** @description For whom. */
+        DecideAsk: {
+            /**
+             * Format: int64
+             * @description The profile.
+             */
+            profile: number;
+        };
+        /** @description A row as it is for somebody. */
+        DecidedRow: {
+            /** @description It decided, or was one of those that did. */
+            decides: boolean;
+            /** @description Why its condition holds, or does not. */
+            explanation: components["schemas"]["Explained"];
+            /** @description Its condition holds. */
+            holds: boolean;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description A decision about identity. */
         Decision: {
             /** @description When. */
@@ -1556,6 +1832,18 @@ export interface components {
             code: string;
             /** @description For people. */
             sentence: string;
+        };
+        /** @description A decision table. */
+        DecisionTable: components["schemas"]["TableRow"] & {
+            /** @description The document. */
+            definition: unknown;
+            /**
+             * Format: int64
+             * @description Its version.
+             */
+            version: number;
+            /** @description Its versions, newest first. */
+            versions: components["schemas"]["Version"][];
         };
         /** @description Something that refers to a segment. */
         Dependent: {
@@ -1575,10 +1863,7 @@ export interface components {
             /** @description One for each key that signs. */
             records: components["schemas"]["DkimRecord"][];
         };
-        /**
-         * @description The DNS record that lets receivers check our signature.
-         *     The DNS record that lets receivers check the signature of one key.
-         */
+        /** @description The DNS record that lets receivers check the signature of one key. */
         DkimRecord: {
             /** @description rsa or ed25519. */
             algorithm: string;
@@ -1773,6 +2058,16 @@ export interface components {
             /** @description Where in the document, such as `/where`. */
             path: string;
         };
+        /** @description Firings of a day. */
+        FiringsOfDay: {
+            /**
+             * Format: int64
+             * @description Firings.
+             */
+            count: number;
+            /** @description The day. */
+            day: string;
+        };
         /** @description How each clause narrows a condition. */
         Funnel: {
             /** @description The clauses that `and` joins, in the order of the text; one where nothing is joined. */
@@ -1904,6 +2199,8 @@ export interface components {
             exits: {
                 [key: string]: number;
             };
+            /** @description Why the server paused it; nothing when a person did. */
+            paused_because?: string | null;
             /**
              * Format: int64
              * @description Its version.
@@ -2410,6 +2707,71 @@ export interface components {
             total?: number | null;
         };
         /** @description A page of a list. */
+        Listing_RuleFiring: {
+            /** @description The rows. */
+            items: {
+                /** @description What was done, each with `done`, a granted code with `code`. */
+                actions: unknown;
+                /** @description When. */
+                at: components["schemas"]["Time"];
+                /** @description Why. */
+                cause: string;
+                /** @description What to call them; null when the profile is gone. */
+                display?: string | null;
+                /** @description Its id. */
+                id: string;
+                /**
+                 * Format: int64
+                 * @description For whom.
+                 */
+                profile_id: number;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
+        Listing_RuleRow: {
+            /** @description The rows. */
+            items: {
+                /** @description What it is for. */
+                description: string;
+                /**
+                 * Format: int64
+                 * @description Firings in the last 30 days.
+                 */
+                fired_30_days: number;
+                /** @description Its id. */
+                id: string;
+                last_fired_at?: components["schemas"]["Time"] | null;
+                /** @description Its name. */
+                name: string;
+                /** @description Who answers for it. */
+                owner: string;
+                /** @description The day on which it is due for review; null when none was set. */
+                review_at?: string | null;
+                /** @description That day has come. */
+                review_due: boolean;
+                /** @description live or paused. */
+                status: string;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+                /** @description Its condition. */
+                where: string;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
         Listing_SegmentRow: {
             /** @description The rows. */
             items: {
@@ -2422,6 +2784,8 @@ export interface components {
                 description: string;
                 /** @description Its id. */
                 id: string;
+                /** @description condition, sql or static: where its members come from. */
+                kind: string;
                 /** @description Its name. */
                 name: string;
                 /** @description live. */
@@ -2451,6 +2815,38 @@ export interface components {
                 hint: string;
                 /** @description hard_bounce, complaint, manual, import or erased. */
                 reason: string;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
+        Listing_TableRow: {
+            /** @description The rows. */
+            items: {
+                /** @description The attribute that keeps the outcome; null when the table is only asked. */
+                attribute?: string | null;
+                /** @description What it decides. */
+                description: string;
+                /** @description first or all: which rows decide. */
+                hit: string;
+                /** @description Its id. */
+                id: string;
+                /** @description Its name. */
+                name: string;
+                /** @description Who answers for it. */
+                owner: string;
+                /**
+                 * Format: int64
+                 * @description How many rows it has.
+                 */
+                rows: number;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
             }[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
@@ -2553,6 +2949,33 @@ export interface components {
              */
             total?: number | null;
         };
+        /** @description How a list changed. */
+        MembersChanged: {
+            /**
+             * Format: int64
+             * @description Profiles that entered.
+             */
+            entered: number;
+            /**
+             * Format: int64
+             * @description Profiles that left.
+             */
+            exited: number;
+            /**
+             * Format: int64
+             * @description Members now.
+             */
+            members: number;
+            /** @description Rows that cannot be read. */
+            rejected: components["schemas"]["UntakenRows"];
+            /**
+             * Format: int64
+             * @description Rows that were read.
+             */
+            rows: number;
+            /** @description Rows that name nobody we know: nobody is made. */
+            unknown: components["schemas"]["UntakenRows"];
+        };
         /** @description A segment a profile is in. */
         Membership: {
             /** @description The segment. */
@@ -2576,6 +2999,21 @@ export interface components {
             from: number;
             /** @description Why. */
             reason: string;
+        };
+        /** @description What is to be merged. */
+        MergeAsk: {
+            /** @description Why; shown with the profile. */
+            reason?: string;
+            /**
+             * Format: int64
+             * @description The profile that becomes part of this one.
+             */
+            with: number;
+        };
+        /** @description A merge on its way. */
+        Merging: {
+            /** @description The id of the event that says so; it is done when the event has been stepped. */
+            message_id: string;
         };
         /** @description A message with what led to it and what became of it. */
         Message: components["schemas"]["MessageRow"] & {
@@ -2893,6 +3331,20 @@ export interface components {
             /** @description Its value now; null when it is missing. */
             value?: unknown;
         };
+        /** @description How a profile's identifiers came together. */
+        Provenance: {
+            /** @description What was decided: merged, aliased, identifiers that were dropped or blocked; oldest first. */
+            decisions: components["schemas"]["Decision"][];
+            /**
+             * Format: int64
+             * @description The profile; another than the one asked for when that became part of it.
+             */
+            id: number;
+            /** @description What it is known by, since when, and what said so. */
+            identifiers: components["schemas"]["Identifier"][];
+            /** @description Profiles that became part of it. */
+            merged: components["schemas"]["Merge"][];
+        };
         /** @description A refused item. */
         Quarantined: {
             /** @description The item as received, cut to 32 KB. */
@@ -3078,6 +3530,176 @@ export interface components {
             /** @description Cron's grammar, in the time zone of the workspace. */
             schedule: string;
         };
+        /** @description What a row is for all profiles. */
+        RowOutlook: {
+            /**
+             * Format: int64
+             * @description Profiles for whom it decides.
+             */
+            decides: number;
+            /**
+             * Format: int64
+             * @description Profiles for whom its condition holds.
+             */
+            holds: number;
+            /** @description It holds for somebody and never decides: earlier rows take everybody. */
+            unreachable: boolean;
+        };
+        /** @description Two rows that hold for the same profiles. */
+        RowOverlap: {
+            /**
+             * Format: int64
+             * @description For how many.
+             */
+            count: number;
+            /** @description The earlier row, from 0. */
+            first: number;
+            /** @description The later row. */
+            second: number;
+        };
+        /** @description A rule. */
+        Rule: components["schemas"]["RuleRow"] & {
+            /** @description The document. */
+            definition: unknown;
+            /** @description Its condition in plain English. */
+            sentence: string;
+            /**
+             * Format: int64
+             * @description Its version.
+             */
+            version: number;
+            /** @description Its versions, newest first. */
+            versions: components["schemas"]["Version"][];
+        };
+        /** @description A difference of shares with its interval of 95 % (Newcombe). */
+        RuleDifference: {
+            /**
+             * Format: double
+             * @description The interval's high end.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description The interval's low end.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The difference, -1 to 1.
+             */
+            value: number;
+        };
+        /** @description What a rule is made from. */
+        RuleDraft: {
+            /**
+             * @description The document: where, every_seconds, actions; on, fire_on_save, goal, description, threshold, time_frame, owner,
+             *     review_at.
+             */
+            definition: unknown;
+            /** @description Its id; made from the name when absent. */
+            id?: string | null;
+            /** @description Its name. */
+            name?: string;
+        };
+        /** @description A firing of a rule. */
+        RuleFiring: {
+            /** @description What was done, each with `done`, a granted code with `code`. */
+            actions: unknown;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description Why. */
+            cause: string;
+            /** @description What to call them; null when the profile is gone. */
+            display?: string | null;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: int64
+             * @description For whom.
+             */
+            profile_id: number;
+        };
+        /** @description A group of people and how many of them did what is hoped for. */
+        RuleGroup: {
+            /**
+             * Format: int64
+             * @description Those of them who did it.
+             */
+            did: number;
+            /**
+             * Format: int64
+             * @description Those whose days are not over yet; they are not counted.
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description Those whose days are over.
+             */
+            people: number;
+        };
+        /** @description What a rule did, and what those it fired for did afterwards beside those just below its threshold. */
+        RuleReport: {
+            /** @description Firings by the day of the workspace, oldest first. */
+            by_day: components["schemas"]["FiringsOfDay"][];
+            /**
+             * Format: int64
+             * @description Days looked back on.
+             */
+            days: number;
+            difference?: components["schemas"]["RuleDifference"] | null;
+            /** @description Those it fired for. */
+            fired: components["schemas"]["RuleGroup"];
+            /**
+             * Format: int64
+             * @description Firings.
+             */
+            firings: number;
+            /**
+             * Format: int64
+             * @description Within how many days.
+             */
+            goal_days: number;
+            /** @description What is hoped for: the event. */
+            goal_event: string;
+            last_at?: components["schemas"]["Time"] | null;
+            near?: components["schemas"]["RuleGroup"] | null;
+            /** @description Who those just below are, or why there are none. */
+            near_is: string;
+            /**
+             * Format: int64
+             * @description People it fired for.
+             */
+            people: number;
+            /** @description In plain English. */
+            sentence: string;
+        };
+        /** @description A rule in a list. */
+        RuleRow: {
+            /** @description What it is for. */
+            description: string;
+            /**
+             * Format: int64
+             * @description Firings in the last 30 days.
+             */
+            fired_30_days: number;
+            /** @description Its id. */
+            id: string;
+            last_fired_at?: components["schemas"]["Time"] | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Who answers for it. */
+            owner: string;
+            /** @description The day on which it is due for review; null when none was set. */
+            review_at?: string | null;
+            /** @description That day has come. */
+            review_due: boolean;
+            /** @description live or paused. */
+            status: string;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+            /** @description Its condition. */
+            where: string;
+        };
         /** @description A profile with its value. */
         Sampled: components["schemas"]["ProfileRow"] & {
             /** @description Its value. */
@@ -3092,6 +3714,7 @@ export interface components {
         Segment: components["schemas"]["SegmentRow"] & {
             /** @description Its condition as a tree. */
             json: unknown;
+            query?: components["schemas"]["SegmentQuery"] | null;
             /** @description Its condition in plain English. */
             sentence: string;
             /** @description Its versions, newest first. */
@@ -3109,7 +3732,7 @@ export interface components {
             /** @description Its name. */
             name: string;
         };
-        /** @description What a segment is made from. */
+        /** @description What a segment is made from: one of where, sql and static. */
         SegmentDraft: {
             /** @description What it is for. */
             description?: string;
@@ -3117,8 +3740,61 @@ export interface components {
             id?: string | null;
             /** @description Its name. */
             name?: string;
+            /** @description When the query is run again, as cron says it: `0 3 * * *`. */
+            schedule?: string | null;
+            /** @description A SELECT whose column profile_id, user_id or email names its members. */
+            sql?: string | null;
+            /** @description Its members are listed by hand, by programs or by rules. */
+            static?: boolean;
+            /** @description The time zone of the schedule; the workspace's otherwise. */
+            timezone?: string | null;
             /** @description Its condition, as text or as a tree. */
             where?: components["schemas"]["Where"];
+        };
+        /** @description A segment's query and what became of it. */
+        SegmentQuery: {
+            /** @description The last run. */
+            last: components["schemas"]["SegmentRefresh"];
+            next_at?: components["schemas"]["Time"] | null;
+            /** @description When it is run again, as cron says it. */
+            schedule?: string | null;
+            /** @description The SELECT. */
+            sql: string;
+            /** @description The time zone of the schedule. */
+            timezone?: string | null;
+        };
+        /** @description A run of a segment's query. */
+        SegmentRefresh: {
+            at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Profiles that entered.
+             */
+            entered: number;
+            /** @description Why it failed; the members stay as they were. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description Profiles that left.
+             */
+            exited: number;
+            /**
+             * Format: int64
+             * @description Rows of the answer.
+             */
+            rows: number;
+            /** @description It has not ended. */
+            running: boolean;
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description Rows that name nobody we know.
+             */
+            unknown: number;
         };
         /** @description A segment in a list. */
         SegmentRow: {
@@ -3131,6 +3807,8 @@ export interface components {
             description: string;
             /** @description Its id. */
             id: string;
+            /** @description condition, sql or static: where its members come from. */
+            kind: string;
             /** @description Its name. */
             name: string;
             /** @description live. */
@@ -3148,12 +3826,14 @@ export interface components {
             at: components["schemas"]["Time"];
             /** @description Who wrote it. */
             author: string;
+            /** @description Its query; null when it has none. */
+            sql?: string | null;
             /**
              * Format: int64
              * @description From 1.
              */
             version: number;
-            /** @description Its condition. */
+            /** @description Its condition; empty when its members are listed. */
             where: string;
         };
         /** @description A transactional mail. */
@@ -3262,6 +3942,78 @@ export interface components {
             columns: components["schemas"]["Column"][];
             /** @description Its name. */
             name: string;
+        };
+        /** @description A table's document. */
+        TableAsk: {
+            /** @description The document. */
+            definition: unknown;
+        };
+        /** @description What a table decides for somebody. */
+        TableDecision: {
+            /** @description The outcome, a list of them when all rows decide; null when no row holds. */
+            outcome: unknown;
+            /** @description Each row, in order. */
+            rows: components["schemas"]["DecidedRow"][];
+            /**
+             * Format: int64
+             * @description The version that decided.
+             */
+            version: number;
+        };
+        /** @description What a decision table is made from. */
+        TableDraft: {
+            /** @description The document: rows of name, where and outcome; hit (first or all), attribute, description, owner. */
+            definition: unknown;
+            /** @description Its id; made from the name when absent. */
+            id?: string | null;
+            /** @description Its name. */
+            name?: string;
+        };
+        /** @description How a table's rows divide all profiles. */
+        TableOutlook: {
+            /**
+             * Format: int64
+             * @description Profiles that no row fits.
+             */
+            gap: number;
+            /** @description Some of them. */
+            gap_sample: components["schemas"]["ProfileRow"][];
+            /** @description Pairs of rows that hold for the same profiles. */
+            overlaps: components["schemas"]["RowOverlap"][];
+            /** @description Each row, in order. */
+            rows: components["schemas"]["RowOutlook"][];
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description Profiles there are.
+             */
+            total: number;
+        };
+        /** @description A decision table in a list. */
+        TableRow: {
+            /** @description The attribute that keeps the outcome; null when the table is only asked. */
+            attribute?: string | null;
+            /** @description What it decides. */
+            description: string;
+            /** @description first or all: which rows decide. */
+            hit: string;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Who answers for it. */
+            owner: string;
+            /**
+             * Format: int64
+             * @description How many rows it has.
+             */
+            rows: number;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
         };
         /** @description A template. */
         Template: {
@@ -3470,6 +4222,59 @@ export interface components {
          * @enum {string}
          */
         TransportKind: "inbox" | "smtp";
+        /** @description What the trial showed. */
+        TransportResult: {
+            /** @description What was done, or what went wrong, in the server's words. */
+            detail: string;
+            /** @description What to do, when it does not work. */
+            remedy?: string | null;
+            /** @description It works. */
+            works: boolean;
+        };
+        /** @description What is tried. */
+        TransportTrial: {
+            /** @description An address: the server is asked whether it would take a mail to it. */
+            to?: string | null;
+            transport?: components["schemas"]["TransportDraft"] | null;
+        };
+        /** @description A row that was not taken. */
+        UntakenRow: {
+            /** @description Why it was not taken. */
+            message: string;
+            /**
+             * Format: int64
+             * @description From 1, a header not counted.
+             */
+            row: number;
+            /** @description What it says, shortened. */
+            value: string;
+        };
+        /** @description Rows that were not taken. */
+        UntakenRows: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description The first of them. */
+            rows: components["schemas"]["UntakenRow"][];
+        };
+        /** @description A version of a rule or a decision table. */
+        Version: {
+            /** @description When it was written. */
+            at: components["schemas"]["Time"];
+            /** @description Who wrote it. */
+            author: string;
+            /** @description The document. */
+            definition: unknown;
+            /** @description live, paused or deleted. */
+            status: string;
+            /**
+             * Format: int64
+             * @description From 1.
+             */
+            version: number;
+        };
         /** @description Names for the condition editor. */
         Vocabulary: {
             /** @description Attributes, those most profiles have first. */
@@ -3523,7 +4328,10 @@ export type ConsentState = components['schemas']['ConsentState'];
 export type Coverage = components['schemas']['Coverage'];
 export type Covered = components['schemas']['Covered'];
 export type Cursor = components['schemas']['Cursor'];
+export type DecideAsk = components['schemas']['DecideAsk'];
+export type DecidedRow = components['schemas']['DecidedRow'];
 export type Decision = components['schemas']['Decision'];
+export type DecisionTable = components['schemas']['DecisionTable'];
 export type Dependent = components['schemas']['Dependent'];
 export type Dkim = components['schemas']['Dkim'];
 export type DkimRecord = components['schemas']['DkimRecord'];
@@ -3539,6 +4347,7 @@ export type FigureCheck = components['schemas']['FigureCheck'];
 export type FigurePreview = components['schemas']['FigurePreview'];
 export type FigureRequest = components['schemas']['FigureRequest'];
 export type Finding = components['schemas']['Finding'];
+export type FiringsOfDay = components['schemas']['FiringsOfDay'];
 export type Funnel = components['schemas']['Funnel'];
 export type Growth = components['schemas']['Growth'];
 export type GrowthCause = components['schemas']['GrowthCause'];
@@ -3573,13 +4382,19 @@ export type ListingKey = components['schemas']['Listing_Key'];
 export type ListingMessageRow = components['schemas']['Listing_MessageRow'];
 export type ListingProfileRow = components['schemas']['Listing_ProfileRow'];
 export type ListingQuarantined = components['schemas']['Listing_Quarantined'];
+export type ListingRuleFiring = components['schemas']['Listing_RuleFiring'];
+export type ListingRuleRow = components['schemas']['Listing_RuleRow'];
 export type ListingSegmentRow = components['schemas']['Listing_SegmentRow'];
 export type ListingSuppression = components['schemas']['Listing_Suppression'];
+export type ListingTableRow = components['schemas']['Listing_TableRow'];
 export type ListingTemplate = components['schemas']['Listing_Template'];
 export type ListingTimelineRow = components['schemas']['Listing_TimelineRow'];
 export type ListingTraitRow = components['schemas']['Listing_TraitRow'];
+export type MembersChanged = components['schemas']['MembersChanged'];
 export type Membership = components['schemas']['Membership'];
 export type Merge = components['schemas']['Merge'];
+export type MergeAsk = components['schemas']['MergeAsk'];
+export type Merging = components['schemas']['Merging'];
 export type Message = components['schemas']['Message'];
 export type MessageEvent = components['schemas']['MessageEvent'];
 export type MessageRow = components['schemas']['MessageRow'];
@@ -3600,6 +4415,7 @@ export type Problem = components['schemas']['Problem'];
 export type Profile = components['schemas']['Profile'];
 export type ProfileRow = components['schemas']['ProfileRow'];
 export type ProfileTrait = components['schemas']['ProfileTrait'];
+export type Provenance = components['schemas']['Provenance'];
 export type Quarantined = components['schemas']['Quarantined'];
 export type Reason = components['schemas']['Reason'];
 export type Recommendations = components['schemas']['Recommendations'];
@@ -3612,11 +4428,22 @@ export type RfmGroup = components['schemas']['RfmGroup'];
 export type RfmModel = components['schemas']['RfmModel'];
 export type RfmParameter = components['schemas']['RfmParameter'];
 export type RfmSetup = components['schemas']['RfmSetup'];
+export type RowOutlook = components['schemas']['RowOutlook'];
+export type RowOverlap = components['schemas']['RowOverlap'];
+export type Rule = components['schemas']['Rule'];
+export type RuleDifference = components['schemas']['RuleDifference'];
+export type RuleDraft = components['schemas']['RuleDraft'];
+export type RuleFiring = components['schemas']['RuleFiring'];
+export type RuleGroup = components['schemas']['RuleGroup'];
+export type RuleReport = components['schemas']['RuleReport'];
+export type RuleRow = components['schemas']['RuleRow'];
 export type Sampled = components['schemas']['Sampled'];
 export type Schema = components['schemas']['Schema'];
 export type Segment = components['schemas']['Segment'];
 export type SegmentCount = components['schemas']['SegmentCount'];
 export type SegmentDraft = components['schemas']['SegmentDraft'];
+export type SegmentQuery = components['schemas']['SegmentQuery'];
+export type SegmentRefresh = components['schemas']['SegmentRefresh'];
 export type SegmentRow = components['schemas']['SegmentRow'];
 export type SegmentVersion = components['schemas']['SegmentVersion'];
 export type SendAsk = components['schemas']['SendAsk'];
@@ -3630,6 +4457,11 @@ export type Statement = components['schemas']['Statement'];
 export type Suppression = components['schemas']['Suppression'];
 export type SuppressionAsk = components['schemas']['SuppressionAsk'];
 export type Table = components['schemas']['Table'];
+export type TableAsk = components['schemas']['TableAsk'];
+export type TableDecision = components['schemas']['TableDecision'];
+export type TableDraft = components['schemas']['TableDraft'];
+export type TableOutlook = components['schemas']['TableOutlook'];
+export type TableRow = components['schemas']['TableRow'];
 export type Template = components['schemas']['Template'];
 export type TemplateDraft = components['schemas']['TemplateDraft'];
 export type Tick = components['schemas']['Tick'];
@@ -3644,6 +4476,11 @@ export type TraitVersion = components['schemas']['TraitVersion'];
 export type Transport = components['schemas']['Transport'];
 export type TransportDraft = components['schemas']['TransportDraft'];
 export type TransportKind = components['schemas']['TransportKind'];
+export type TransportResult = components['schemas']['TransportResult'];
+export type TransportTrial = components['schemas']['TransportTrial'];
+export type UntakenRow = components['schemas']['UntakenRow'];
+export type UntakenRows = components['schemas']['UntakenRows'];
+export type Version = components['schemas']['Version'];
 export type Vocabulary = components['schemas']['Vocabulary'];
 export type Where = components['schemas']['Where'];
 export type ResponseProblem = components['responses']['Problem'];
@@ -4057,6 +4894,8 @@ export interface operations {
     entries: {
         parameters: {
             query?: {
+                /** @description Those that are at this node now. */
+                node?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows of a page, 1 to 500; 50 otherwise. */
@@ -4344,6 +5183,54 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    explain_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provenance"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    merge_profiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeAsk"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merging"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     profile_messages: {
         parameters: {
             query?: {
@@ -4374,6 +5261,8 @@ export interface operations {
     timeline: {
         parameters: {
             query?: {
+                /** @description Rows of this kind alone. */
+                kind?: "event" | "message" | "segment" | "journey";
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows of a page, 1 to 500; 50 otherwise. */
@@ -4551,6 +5440,215 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Rfm"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_RuleRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    create_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleDraft"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rule_firings: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows of a page, 1 to 500; 50 otherwise. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_RuleFiring"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    pause_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    rule_report: {
+        parameters: {
+            query?: {
+                /** @description Days to look back on, 1 to 366; 90 otherwise. */
+                days?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleReport"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resume_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -5003,6 +6101,58 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    change_members: {
+        parameters: {
+            query?: {
+                /** @description add, remove or replace; add when absent. */
+                mode?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description `application/json`: a list, or an object with `members`; `text/csv`; `application/x-ndjson`. */
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MembersChanged"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    refresh_segment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentRefresh"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     send: {
         parameters: {
             query?: never;
@@ -5131,6 +6281,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Settings"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    test_transport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransportTrial"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransportResult"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -5271,6 +6445,169 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    tables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_TableRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    create_table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TableDraft"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionTable"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    check_table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TableAsk"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableOutlook"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionTable"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TableDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionTable"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_table: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideAsk"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableDecision"];
+                };
             };
             default: components["responses"]["Problem"];
         };
