@@ -351,10 +351,7 @@ impl<'a> Step<'a> {
         });
         let mut begun = Vec::new();
         // A new or edited definition moves people in and out of segments; it does not write to them.
-        let tells_nothing_new = |cause: &Value| {
-            *cause == json!(segment::Cause::Definition.to_string()) || *cause == json!(set_back::CAUSE)
-        };
-        let by_definition = event.trust == model::Trust::Internal && tells_nothing_new(&properties["cause"]);
+        let by_definition = set_back::tells_nothing_new(event, &properties["cause"]);
         for journey in registry.journeys.values().filter(|journey| journey.live && !by_definition) {
             if hot.entries.len() >= ENTRIES_MAX {
                 break;
