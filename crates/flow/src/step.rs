@@ -1,7 +1,7 @@
 //! The step: takes a batch of events, or profiles whose time has come, through profile → segment → journey and
 //! commits everything that follows, with the consumed position, in one transaction.
 
-mod by_hand;
+mod merge;
 pub(crate) mod set_back;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -205,7 +205,7 @@ impl<'a> Step<'a> {
                 keys.insert((event.workspace, previous.kind, previous.value));
             }
             ids.extend(emit::subject(event));
-            ids.extend(by_hand::other(event));
+            ids.extend(merge::other(event));
         }
         let mut keys: Vec<_> = keys.into_iter().collect();
         self.index = self.platform.warm.identify(&mut keys, |id| self.platform.lake.alias(id));
@@ -372,46 +372,6 @@ impl<'a> Step<'a> {
         key
     }
 
-    fn merge(&mut self, into: Key, other: ProfileId, reason: String) {
-        let from = (into.0, other);
-        let Some(theirs) = self.profiles.remove(&from) else { return };
-        self.dirty.remove(&from);
-        for owner in self.index.values_mut().filter(|owner| **owner == other) {
-            *owner = into.1;
-        }
-        for row in
-            self.commit.identifiers.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other)
-        {
-            row.profile = into.1;
-        }
-        for row in
-            self.commit.consents.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other)
-        {
-            row.profile = into.1;
-        }
-        self.commit.memberships.retain(|change| (change.workspace, change.profile) != from);
-        self.gone.insert(from, into.1);
-        let mut superseded = Vec::new();
-        if let Some(ours) = self.profiles.get_mut(&into) {
-            ours.created_at = ours.created_at.min(theirs.created_at);
-            superseded = ours.hot.merge(theirs.hot);
-            for entry in &ours.hot.entries {
-                self.commit.entries.push(entry_row(into, entry, None, Vec::new(), self.now));
-            }
-        }
-        for entry in superseded {
-            self.end(into, &entry, "merged", Vec::new());
-        }
-        self.dirty.insert(into);
-        self.commit.merges.push(store::MergeRow {
-            workspace: into.0,
-            source: other,
-            target: into.1,
-            at: self.now,
-            reason,
-        });
-    }
-
     fn journeys(&mut self, key: Key, event: &Event, registry: &Registry) {
         if !registry.journeys.values().any(|journey| journey.concerns(&event.name)) {
             return;
@@ -432,10 +392,7 @@ impl<'a> Step<'a> {
         });
         let mut begun = Vec::new();
         // A new or edited definition moves people in and out of segments; it does not write to them.
-        let tells_nothing_new = |cause: &Value| {
-            *cause == json!(segment::Cause::Definition.to_string()) || *cause == json!(set_back::CAUSE)
-        };
-        let by_definition = event.trust == model::Trust::Internal && tells_nothing_new(&properties["cause"]);
+        let by_definition = set_back::tells_nothing_new(event, &properties["cause"]);
         for journey in registry.journeys.values().filter(|journey| journey.live && !by_definition) {
             if hot.entries.len() >= ENTRIES_MAX {
                 break;

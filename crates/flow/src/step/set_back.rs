@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::time::SECOND;
-use model::{Position, ProfileId, Timestamp, WorkspaceId};
+use model::{Event, Position, ProfileId, Timestamp, Trust, Value, WorkspaceId};
+use serde_json::json;
 
 use super::{Key, Step};
 use crate::platform::Platform;
@@ -19,6 +20,12 @@ pub(crate) const CAUSE: &str = "the clock was set back";
 const STEP_MIN: i64 = SECOND;
 /// Profiles decided in one transaction.
 const PROFILES_AT_ONCE: i64 = 1_000;
+
+/// Whether an event of ours tells of a membership that changed by no deed: it fires no journey.
+pub(super) fn tells_nothing_new(event: &Event, cause: &Value) -> bool {
+    event.trust == Trust::Internal
+        && (*cause == json!(segment::Cause::Definition.to_string()) || *cause == json!(CAUSE))
+}
 
 /// What is known of the clock, and which memberships were undone because it was set back.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
-//! Profiles that a person says are one: an event of ours says so, and the step merges them when it comes to it, as it
-//! would again when the log is replayed.
+//! Two profiles become one: because their identifiers met, or because a person says so. Then an event of ours says so,
+//! and the step merges them when it comes to it, as it would again when the log is replayed.
 
 use model::{Event, ProfileId, Trust, Value, WorkspaceId};
 use serde_json::json;
 use store::Emitted;
 
-use super::{Key, Step};
+use super::{Key, Step, entry_row};
 use crate::platform::Platform;
 use crate::{Error, codec, emit};
 
@@ -22,6 +22,47 @@ pub(super) fn other(event: &Event) -> Option<ProfileId> {
 }
 
 impl Step<'_> {
+    /// Makes `other` part of `into`: identifiers, state, entries and what this step was about to write of it.
+    pub(super) fn merge(&mut self, into: Key, other: ProfileId, reason: String) {
+        let from = (into.0, other);
+        let Some(theirs) = self.profiles.remove(&from) else { return };
+        self.dirty.remove(&from);
+        for owner in self.index.values_mut().filter(|owner| **owner == other) {
+            *owner = into.1;
+        }
+        for row in
+            self.commit.identifiers.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other)
+        {
+            row.profile = into.1;
+        }
+        for row in
+            self.commit.consents.iter_mut().filter(|row| row.workspace == into.0 && row.profile == other)
+        {
+            row.profile = into.1;
+        }
+        self.commit.memberships.retain(|change| (change.workspace, change.profile) != from);
+        self.gone.insert(from, into.1);
+        let mut superseded = Vec::new();
+        if let Some(ours) = self.profiles.get_mut(&into) {
+            ours.created_at = ours.created_at.min(theirs.created_at);
+            superseded = ours.hot.merge(theirs.hot);
+            for entry in &ours.hot.entries {
+                self.commit.entries.push(entry_row(into, entry, None, Vec::new(), self.now));
+            }
+        }
+        for entry in superseded {
+            self.end(into, &entry, "merged", Vec::new());
+        }
+        self.dirty.insert(into);
+        self.commit.merges.push(store::MergeRow {
+            workspace: into.0,
+            source: other,
+            target: into.1,
+            at: self.now,
+            reason,
+        });
+    }
+
     /// Does what such an event says; nothing when the two are one already.
     pub(super) fn merge_by_hand(&mut self, into: Key, event: &Event) {
         let Some(other) = other(event) else { return };
