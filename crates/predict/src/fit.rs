@@ -132,7 +132,8 @@ pub(crate) fn estimates<const N: usize>(
             value: at[place].exp(),
             interval: deviation
                 .map(|d| ((at[place] - 1.96 * d).exp(), (at[place] + 1.96 * d).exp()))
-                .filter(|(_, high)| high.is_finite()),
+                // Wider than a millionfold says nothing.
+                .filter(|(low, high)| high.is_finite() && high / low < 1e6),
         }
     };
     (0..N).map(one).collect()

@@ -3,15 +3,16 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use expr::{Attributes, Condition, Span, Unit, When, Window};
+use expr::{Attributes, Condition};
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{EMPTY, Explanation, Node, Outcome};
+use crate::dependence::depends_on_attributes;
+use crate::evaluate::{Explanation, Node, Outcome};
 use crate::feature::{BY_PEOPLE, Feature, FeatureIds, FeatureInfo, is_final};
 use crate::listeners::Listeners;
 use crate::state::{Member, Series, State};
-use crate::traits::{self, Trait, TraitValue};
+use crate::traits::Trait;
 use crate::{Error, score};
 
 /// A named condition.
@@ -125,7 +126,7 @@ pub struct Engine {
     by_id: HashMap<u32, usize>,
     fresh: Vec<u32>,
     /// Each with the number of its feature.
-    traits: Vec<(Trait, u32)>,
+    pub(crate) traits: Vec<(Trait, u32)>,
 }
 
 impl Engine {
@@ -522,74 +523,10 @@ impl Engine {
         let id = self.keys.get(key).map(|at| self.conditions[*at].id);
         id.and_then(|id| state.members.get(&id)).is_some_and(|member| member.held)
     }
-
-    fn trait_of(&self, name: &str) -> Option<&(Trait, u32)> {
-        self.traits.iter().find(|(each, _)| each.name == name)
-    }
-
-    pub(crate) fn has_trait(&self, name: &str) -> bool {
-        self.trait_of(name).is_some()
-    }
-
-    /// The traits in force.
-    pub fn traits(&self) -> impl Iterator<Item = &Trait> {
-        self.traits.iter().map(|(each, _)| each)
-    }
-
-    /// The value of every trait now, in the order of their definitions; numbers to two decimals.
-    pub fn trait_values(
-        &self,
-        state: &State,
-        attributes: &dyn Attributes,
-        now: Timestamp,
-    ) -> Vec<TraitValue> {
-        let zone = attributes.zone();
-        let value = |(each, feature): &(Trait, u32)| {
-            let series = state.features.get(feature).unwrap_or(EMPTY);
-            TraitValue { name: each.name.clone(), ..traits::shown(&each.figure, series, &zone, now) }
-        };
-        self.traits.iter().map(value).collect()
-    }
 }
 
 fn by_a_person(properties: &Value) -> bool {
     properties.get("actor").is_none_or(|actor| actor.is_null() || actor.as_str() == Some("person"))
-}
-
-/// Whether a leaf's answer can change with attributes, consent or the time zone.
-pub(crate) fn depends_on_attributes(leaf: &Condition) -> bool {
-    let local = |when: &When| matches!(when, When::Date(_));
-    let calendar = |unit: Unit| matches!(unit, Unit::Months | Unit::Years);
-    let moves = |span: &Span| calendar(span.unit);
-    let zoned = |window: &Option<Window>| match window {
-        Some(Window::Today) => true,
-        Some(Window::InLast { span } | Window::BeforeLast { span }) => moves(span),
-        Some(Window::Ago { from, to }) => moves(from) || moves(to),
-        Some(Window::Since { when } | Window::Before { when }) => local(when),
-        Some(Window::Between { from, to }) => local(from) || local(to),
-        None => false,
-    };
-    match leaf {
-        Condition::Attribute { .. }
-        | Condition::Consent { .. }
-        | Condition::Held { .. }
-        | Condition::Elements { .. }
-        | Condition::Random { .. }
-        | Condition::Periods { .. } => true,
-        Condition::Did { window, .. }
-        | Condition::Count { window, .. }
-        | Condition::Passed { window, .. }
-        | Condition::Aggregate { window, .. } => zoned(window),
-        Condition::FirstTime { window, .. } => zoned(&Some(window.clone())),
-        Condition::Sequence { then, whole, window, .. } => {
-            zoned(window) || then.iter().filter_map(|step| step.within.as_ref()).chain(whole).any(moves)
-        }
-        Condition::Stopped { quiet, before, .. } => moves(quiet) || moves(before),
-        Condition::Resumed { window, pause, .. } => zoned(window) || moves(pause),
-        Condition::Regularly { last, .. } => moves(last),
-        Condition::Since { span, .. } => calendar(span.unit),
-        _ => false,
-    }
 }
 
 /// Places of the definitions, each after those it refers to.

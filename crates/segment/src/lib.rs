@@ -8,6 +8,7 @@
 //! State is exact whatever the order of arrival: what falls out of every window is dropped, nothing else, up to
 //! `ENTRIES_MAX` events per feature and profile. Windows are half-open: (now − span, now].
 
+mod dependence;
 mod engine;
 mod error;
 mod evaluate;

@@ -1,14 +1,15 @@
 //! Traits: named figures of a profile, computed from features at the very instant they are asked for.
 
-use expr::{Condition, Figure, Literal, Test, Which, bucket, test_value};
+use expr::{Attributes, Condition, Figure, Literal, Test, Which, bucket, test_value};
 use jiff::tz::TimeZone;
 use model::time::DAY;
 use model::{Timestamp, Value};
 
-use crate::evaluate::{Found, answer, count, figure_of};
+use crate::engine::Engine;
+use crate::evaluate::{EMPTY, Found, answer, count, figure_of};
 use crate::feature::{Feature, Keep, Listener};
 use crate::score;
-use crate::state::{Entry, Series};
+use crate::state::{Entry, Series, State};
 use crate::view::{View, earlier};
 
 /// A named figure.
@@ -37,6 +38,36 @@ fn half_life(figure: &Figure) -> i64 {
     match figure {
         Figure::Score { half_life, .. } => half_life.micros_max().max(1),
         _ => score::HALF_LIFE,
+    }
+}
+
+impl Engine {
+    pub(crate) fn trait_of(&self, name: &str) -> Option<&(Trait, u32)> {
+        self.traits.iter().find(|(each, _)| each.name == name)
+    }
+
+    pub(crate) fn has_trait(&self, name: &str) -> bool {
+        self.trait_of(name).is_some()
+    }
+
+    /// The traits in force.
+    pub fn traits(&self) -> impl Iterator<Item = &Trait> {
+        self.traits.iter().map(|(each, _)| each)
+    }
+
+    /// The value of every trait now, in the order of their definitions; numbers to two decimals.
+    pub fn trait_values(
+        &self,
+        state: &State,
+        attributes: &dyn Attributes,
+        now: Timestamp,
+    ) -> Vec<TraitValue> {
+        let zone = attributes.zone();
+        let value = |(each, feature): &(Trait, u32)| {
+            let series = state.features.get(feature).unwrap_or(EMPTY);
+            TraitValue { name: each.name.clone(), ..shown(&each.figure, series, &zone, now) }
+        };
+        self.traits.iter().map(value).collect()
     }
 }
 

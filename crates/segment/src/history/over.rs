@@ -454,6 +454,6 @@ pub(crate) fn reads_zone(leaf: &Condition) -> bool {
         | Condition::InSegment { .. }
         | Condition::Order { .. } => false,
         Condition::Attribute { .. } => !test.is_none_or(plain),
-        leaf => crate::engine::depends_on_attributes(leaf) || !test.is_none_or(plain),
+        leaf => crate::dependence::depends_on_attributes(leaf) || !test.is_none_or(plain),
     }
 }
