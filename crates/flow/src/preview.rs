@@ -1,7 +1,5 @@
 //! Conditions over history: counted for all profiles over the lake's columns, explained for one.
 
-use std::sync::Arc;
-
 use model::{ProfileId, Timestamp, WorkspaceId};
 use serde::Serialize;
 
@@ -57,7 +55,7 @@ impl Platform {
         ids_max: usize,
     ) -> Result<segment::Found, Error> {
         let registry = self.registry(workspace);
-        let preview = self.prepared(condition, &registry, at)?;
+        let preview = prepared(condition, &registry, at)?;
         let needs = preview.needs();
         if !needs.is_empty() {
             self.lake_caught_up().await;
@@ -83,18 +81,6 @@ impl Platform {
         Ok(found.ids.into_iter().collect())
     }
 
-    fn prepared(
-        &self,
-        condition: &expr::Condition,
-        registry: &Arc<Registry>,
-        at: Timestamp,
-    ) -> Result<segment::Preview, Error> {
-        let segments: Vec<segment::Definition> = registry.engine.segments().cloned().collect();
-        let traits = crate::traits::compiled(&registry.traits);
-        segment::Preview::with_traits(condition, &segments, &traits, at)
-            .map_err(|error| Error::invalid("invalid_condition", "/where", error.to_string()))
-    }
-
     /// Why a condition holds, or does not, for one profile.
     ///
     /// # Errors
@@ -108,7 +94,7 @@ impl Platform {
         let condition = parse(text)?;
         let registry = self.registry(workspace);
         let (row, hot) = self.hot(workspace, profile).await?;
-        let mut preview = self.prepared(&condition, &registry, self.clock.now())?;
+        let mut preview = prepared(&condition, &registry, self.clock.now())?;
         let names: Vec<String> = preview.needs().into_iter().map(|need| need.event).collect();
         if !names.is_empty() {
             self.lake_caught_up().await;
@@ -126,4 +112,15 @@ impl Platform {
         }
         Ok(preview.explain(row.id.0, &Facts { profile: &hot.profile, zone: &registry.zone }))
     }
+}
+
+fn prepared(
+    condition: &expr::Condition,
+    registry: &Registry,
+    at: Timestamp,
+) -> Result<segment::Preview, Error> {
+    let segments: Vec<segment::Definition> = registry.engine.segments().cloned().collect();
+    let traits = crate::traits::compiled(&registry.traits);
+    segment::Preview::with_traits(condition, &segments, &traits, at)
+        .map_err(|error| Error::invalid("invalid_condition", "/where", error.to_string()))
 }

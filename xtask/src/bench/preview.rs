@@ -20,8 +20,10 @@ const HISTORY: i64 = 90 * DAY;
 const QUIET: i64 = 3 * HOUR;
 /// Rows of one flush, as the server does it.
 const FLUSH_ROWS: usize = 200_000;
-/// Times that a question is asked in a round: the kernel accounts in hundredths of a second.
-const TIMES: usize = 10;
+/// Times that a question is asked in a round, at most: the kernel accounts in hundredths of a second.
+const TIMES_MAX: f64 = 20.0;
+/// About how long a question is asked in a round. Units: seconds.
+const ROUND_S: f64 = 0.5;
 
 const VIEWED: &str = "Product Viewed";
 const ADDED: &str = "Product Added";
@@ -41,6 +43,12 @@ struct Figures {
 }
 
 impl Figures {
+    /// How often a question is asked in a round, by how long it took a moment ago.
+    fn times(&self) -> usize {
+        let wall = self.rounds.last().or(self.first.as_ref()).map_or(ROUND_S, |figures| figures.0);
+        (ROUND_S / wall).clamp(1.0, TIMES_MAX) as usize
+    }
+
     fn mid(&self) -> f64 {
         self.spread(|round| round.1).1
     }
@@ -116,7 +124,7 @@ fn ask(question: &Question, server: &Server, mut duck: Option<&mut Duck>) -> Res
     ours.first = Some(first);
     let mut refused = None;
     for round in 0..ROUNDS {
-        let (again, figures) = timed(TIMES, &cpu, preview)?;
+        let (again, figures) = timed(ours.times(), &cpu, preview)?;
         ours.rounds.push(figures);
         agree("the same question asked again", found, again)?;
         if let (Some(duck), Some(sql)) = (duck.as_deref_mut(), &question.duckdb) {
@@ -126,7 +134,7 @@ fn ask(question: &Question, server: &Server, mut duck: Option<&mut Duck>) -> Res
             if round == 0 {
                 ducks.first = Some(timed(1, &cpu, &mut query)?.1);
             }
-            let (theirs, figures) = timed(TIMES, &cpu, query)?;
+            let (theirs, figures) = timed(ducks.times(), &cpu, query)?;
             ducks.rounds.push(figures);
             agree("DuckDB", found, theirs)?;
         }
