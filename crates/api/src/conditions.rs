@@ -77,6 +77,7 @@ impl Where {
 
 /// A condition.
 #[derive(Debug, Deserialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the name in JSON")]
 pub struct Condition {
     /// Its text or its tree.
     #[serde(rename = "where", default)]
