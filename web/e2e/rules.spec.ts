@@ -55,6 +55,38 @@ describe.skipIf(!base)("rules and decision tables", () => {
     await browser?.close();
   });
 
+  it("makes a segment by a query, whose members are seen before it is saved and refreshed after", async () => {
+    const name = `Best ${run}`;
+    await open("/segments/new/list", "New segment by a query or a list");
+    await page.getByRole("textbox", { name: "Name" }).fill(name);
+    await write("Query", "SELECT profile_id FROM nowhere");
+    await page.getByTestId("finding").first().waitFor();
+    await write("Query", "SELECT id AS profile_id FROM profiles ORDER BY id LIMIT 3");
+    await page.getByText("It can be run.").waitFor();
+    await page.getByRole("textbox", { name: "Runs again" }).fill("0 3 * * *");
+    await page.locator(".side .figure .value").getByText("3", { exact: true }).waitFor();
+    expect(await faults()).toEqual([]);
+    if (shots) await page.screenshot({ path: `${shots}/segment-query-1440.png` });
+    await page.getByRole("button", { name: "Save segment" }).click();
+    await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+    await page.getByRole("button", { name: "Refresh now" }).click();
+    await page.getByText("The query was run; the members are those it names.").waitFor();
+    await page.getByRole("button", { name: "Edit the query" }).click();
+    await page.getByRole("heading", { level: 1, name: `Edit ${name}` }).waitFor();
+  });
+
+  it("makes a list that is filled from its page", async () => {
+    const name = `Invited ${run}`;
+    await open("/segments/new/list", "New segment by a query or a list");
+    await page.getByRole("textbox", { name: "Name" }).fill(name);
+    await page.getByText("A list", { exact: true }).click();
+    await page.getByRole("button", { name: "Save segment" }).click();
+    await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+    await page.locator("input[type=file]").setInputFiles({ name: "people.csv", mimeType: "text/csv", buffer: Buffer.from("profile_id\n1\n999999999\n") });
+    await page.getByRole("button", { name: "Send the list" }).click();
+    await page.getByTestId("uploaded").getByText("2 rows: 1 entered").waitFor();
+  });
+
   it("makes a rule that fires, shows whom it fired for and what it granted", async () => {
     const name = `Twice ${run}`;
     const event = `Bought ${run}`;

@@ -108,10 +108,23 @@ pub fn encode_state<T: Serialize>(version: u8, state: &T) -> Result<Vec<u8>, Err
 /// # Errors
 /// `Corrupt` when the version is unknown or the bytes are damaged.
 pub fn decode_state<'a, T: Deserialize<'a>>(version: u8, bytes: &'a [u8]) -> Result<T, Error> {
+    postcard::from_bytes(state(version, bytes)?)
+        .map_err(|error| Error::Corrupt(format!("a profile's state: {error}")))
+}
+
+/// Decodes the first part of a state and leaves the rest unread.
+///
+/// # Errors
+/// As `decode_state`.
+pub fn decode_first<'a, T: Deserialize<'a>>(version: u8, bytes: &'a [u8]) -> Result<T, Error> {
+    postcard::take_from_bytes(state(version, bytes)?)
+        .map(|(first, _)| first)
+        .map_err(|error| Error::Corrupt(format!("a profile's state: {error}")))
+}
+
+fn state(version: u8, bytes: &[u8]) -> Result<&[u8], Error> {
     match bytes.split_first() {
-        Some((found, rest)) if *found == version => {
-            postcard::from_bytes(rest).map_err(|error| Error::Corrupt(format!("a profile's state: {error}")))
-        }
+        Some((found, rest)) if *found == version => Ok(rest),
         Some((found, _)) => Err(Error::Corrupt(format!("a profile's state has the unknown version {found}"))),
         None => Err(Error::Corrupt("a profile's state is empty".to_owned())),
     }

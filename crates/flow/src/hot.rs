@@ -16,7 +16,7 @@ const STATE_VERSION: u8 = 4;
 /// A profile's state; stored as one blob.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Hot {
-    /// Identity, attributes, consent.
+    /// Identity, attributes, consent. The first part: it can be read alone.
     pub profile: Profile,
     /// Features and memberships.
     pub segments: segment::State,
@@ -39,6 +39,14 @@ impl Hot {
     /// `Corrupt` when the bytes are damaged.
     pub fn decode(bytes: &[u8]) -> Result<Hot, Error> {
         codec::decode_state(STATE_VERSION, bytes)
+    }
+
+    /// Decodes the profile of a stored state alone: a small part of it.
+    ///
+    /// # Errors
+    /// As `decode`.
+    pub(crate) fn decode_profile(bytes: &[u8]) -> Result<Profile, Error> {
+        codec::decode_first(STATE_VERSION, bytes)
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
@@ -118,7 +126,8 @@ mod tests {
         hot.entered.insert("cart".into(), Timestamp::from_secs(5));
         let mut bytes = hot.encode().unwrap();
         let again = Hot::decode(&bytes).unwrap();
-        assert_eq!((again.profile.groups, again.entered), (hot.profile.groups, hot.entered));
+        assert_eq!((&again.profile.groups, again.entered), (&hot.profile.groups, hot.entered));
+        assert_eq!(Hot::decode_profile(&bytes).unwrap().groups, hot.profile.groups);
         bytes[0] = STATE_VERSION + 1;
         let error = Hot::decode(&bytes).unwrap_err().to_string();
         assert!(error.contains("version"), "{error}");

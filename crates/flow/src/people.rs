@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use expr::Attributes;
 use model::{ProfileId, Value, WorkspaceId};
+use profile::Profile;
 use segment::{Asked, Fact, People};
 
 use crate::Error;
@@ -30,13 +31,13 @@ enum Question {
 }
 
 impl Question {
-    fn answer(&self, hot: &Hot) -> Option<Value> {
+    fn answer(&self, profile: &Profile) -> Option<Value> {
         match self {
-            Question::Attribute(path) => hot.profile.get(path).map(|value| value.into_owned()),
+            Question::Attribute(path) => profile.get(path).map(|value| value.into_owned()),
             Question::Consent(about) => {
-                Attributes::consent(&hot.profile, about).map(|consent| segment::consent_value(&consent))
+                Attributes::consent(profile, about).map(|consent| segment::consent_value(&consent))
             }
-            Question::Seed => Attributes::seed(&hot.profile).map(|seed| seed.into_owned().into()),
+            Question::Seed => Attributes::seed(profile).map(|seed| seed.into_owned().into()),
         }
     }
 
@@ -107,12 +108,12 @@ impl Of {
         books + 4 * self.books.len() * self.people.present.size()
     }
 
-    fn take(&mut self, questions: &HashSet<Question>, id: i64, hot: &Hot) {
+    fn take(&mut self, questions: &HashSet<Question>, id: i64, profile: &Profile) {
         let people = Arc::make_mut(&mut self.people);
         let number = id as usize;
         for question in questions {
             let book = self.books.entry(question.clone()).or_default();
-            book.put(question.column(people), number, question.answer(hot));
+            book.put(question.column(people), number, question.answer(profile));
         }
     }
 
@@ -214,7 +215,7 @@ impl Known {
             let Some(last) = rows.last() else { break };
             after = last.id;
             for row in &rows {
-                of.take(&missing, row.id.0, &Hot::decode(&row.state)?);
+                of.take(&missing, row.id.0, &Hot::decode_profile(&row.state)?);
             }
         }
         for question in missing {
@@ -255,7 +256,7 @@ async fn take_changes(
     for ids in ids.chunks(CHUNK as usize) {
         for row in platform.store.load_profiles(ids).await? {
             if row.workspace == workspace {
-                of.take(&known, row.id.0, &Hot::decode(&row.state)?);
+                of.take(&known, row.id.0, &Hot::decode_profile(&row.state)?);
             }
         }
     }

@@ -49,7 +49,9 @@ function Body({ segment }: { segment: Segment }) {
   return (
     <>
       <Head title={segment.name} back={{ to: "/segments", label: "Segments" }} status={<Status of={segment.status} />} line={segment.description}>
-        {segment.kind === "condition" && <Button onClick={() => void navigate({ to: `${to}/edit` as never })}>Edit the condition</Button>}
+        {segment.kind === "condition"
+          ? <Button onClick={() => void navigate({ to: `${to}/edit` as never })}>Edit the condition</Button>
+          : <Button variant="default" onClick={() => void navigate({ to: `${to}/source` as never })}>{segment.kind === "sql" ? "Edit the query" : "Edit"}</Button>}
       </Head>
       <Figures>
         <Figure name="Members now" value={segment.count} note={moved === null ? "counted as events arrive" : young ? <>counted since it was made, <When at={made} /></> : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in ${trend.length} days`} to="/profiles" search={{ segment: segment.id }} />

@@ -11,6 +11,7 @@ export function Segments() {
   const list = useListing<Segment>("/segments", {}, 5000);
   const navigate = useNavigate();
   const write = (q: string) => void navigate({ to: "/segments" as never, search: { q: q || undefined } as never, replace: true });
+  const byList = <Button variant="default" onClick={() => void navigate({ to: "/segments/new/list" as never })}>By a query or a list</Button>;
   const create = <Button leftSection={<IconPlus size={16} aria-hidden />} onClick={() => void navigate({ to: "/segments/new" as never })}>New segment</Button>;
   const needle = (search.q ?? "").toLowerCase();
   const rows = needle ? list.rows.filter((row) => `${row.name} ${row.description ?? ""} ${row.where}`.toLowerCase().includes(needle)) : list.rows;
@@ -18,7 +19,7 @@ export function Segments() {
   const trend: Column<Segment>[] = moving ? [{ title: "By day", wide: true, render: (row) => <Sparkline values={row.trend ?? []} label={`Members of ${row.name} by day`} /> }] : [];
   return (
     <>
-      <Head title="Segments" line="Groups of people that fill and empty by themselves, to the second, as events arrive and time passes.">{create}</Head>
+      <Head title="Segments" line="Groups of people that fill and empty by themselves, to the second, as events arrive and time passes.">{byList}{create}</Head>
       {(list.rows.length > 5 || needle) && (
         <div className="filters">
           <TextInput className="grow" leftSection={<IconSearch size={16} aria-hidden />} placeholder="Name, purpose or condition" aria-label="Find segments" value={search.q ?? ""} onChange={(event) => write(event.currentTarget.value)} maw={340} />
