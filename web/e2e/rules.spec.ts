@@ -64,7 +64,7 @@ describe.skipIf(!base)("rules and decision tables", () => {
     await write("Query", "SELECT id AS profile_id FROM profiles ORDER BY id LIMIT 3");
     await page.getByText("It can be run.").waitFor();
     await page.getByRole("textbox", { name: "Runs again" }).fill("0 3 * * *");
-    await page.locator(".side .figure .value").getByText("3", { exact: true }).waitFor();
+    await page.locator(".side .figure-value").getByText("3", { exact: true }).waitFor();
     expect(await faults()).toEqual([]);
     if (shots) await page.screenshot({ path: `${shots}/segment-query-1440.png` });
     await page.getByRole("button", { name: "Save segment" }).click();

@@ -7,7 +7,7 @@ import { useBlocker, useNavigate, useParams } from "@tanstack/react-router";
 import { lazy, Suspense, useRef, useState } from "react";
 import { call, Problem, useGet, type Check, type Finding, type Preview, type Schema, type Segment } from "../api";
 import { count, share } from "../format";
-import { A, Head, Loaded, Section, Trouble, Waiting } from "../parts/parts";
+import { A, Figure, Figures, Head, Loaded, Section, Trouble, Waiting } from "../parts/parts";
 import { ProfileLink } from "./Profiles";
 
 const Code = lazy(() => import("../editors/Code"));
@@ -120,7 +120,7 @@ function Editor({ found }: { found?: Segment }) {
               : preview.error ? <Trouble error={preview.error} title="The query could not be run" retry={() => void preview.refetch()} />
                 : preview.data && asked ? (
                   <>
-                    <div className="figures"><div className="figure"><div className="value num">{count(preview.data.count)}</div><div className="note">{share(preview.data.count, preview.data.total)} of {count(preview.data.total)} people</div></div></div>
+                    <Figures><Figure name="Members" value={preview.data.count} note={`${share(preview.data.count, preview.data.total)} of ${count(preview.data.total)} profiles`} /></Figures>
                     <ul className="rows">{preview.data.sample.map((one) => <li key={one.id}><ProfileLink row={one} /></li>)}</ul>
                   </>
                 ) : asked && good ? <Waiting lines={4} /> : <p className="muted">Write a query; the people it names appear here.</p>}
