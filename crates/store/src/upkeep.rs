@@ -12,7 +12,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn release_messages(&self, now: Timestamp) -> Result<u64, Error> {
-        let held = "SELECT due_at FROM message WHERE state IN ('planned', 'deferred') AND due_at >= $1 LIMIT 1";
+        let held =
+            "SELECT due_at FROM message WHERE state IN ('planned', 'deferred') AND due_at >= $1 LIMIT 1";
         let any: Option<i64> = query(held).bind(HELD.micros()).scalar_optional(&self.readers).await?;
         if any.is_none() {
             return Ok(0);
