@@ -40,10 +40,13 @@ await picture("home", "/", async () => {
 
 await picture("segment", "/segments/new", async () => {
   await page.getByLabel("Name").fill("Looked at shoes, bought nothing");
+  await page.getByText("Text", { exact: true }).click();
   await page.getByRole("textbox", { name: "Condition" }).click();
   await page.keyboard.insertText('did "Product Viewed" where category = "Shoes" in last 30 days\n  and not did "Order Completed" in last 30 days\n  and email is present');
   await page.keyboard.press("Escape");
   await page.getByTestId("preview").waitFor();
+  await page.getByText("Builder", { exact: true }).click();
+  await page.getByTestId("funnel").waitFor();
 });
 await page.evaluate(() => localStorage.removeItem("rapport-segment-draft"));
 
