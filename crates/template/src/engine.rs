@@ -6,6 +6,7 @@ use crate::error::{Error, Place, Result};
 use crate::escape::Context;
 use crate::expression::Symbols;
 use crate::render::Run;
+use crate::supply::Ask;
 use crate::syntax::{Body, Syntax};
 use crate::value::Object;
 
@@ -91,6 +92,8 @@ pub struct Trace {
     pub fallbacks: Vec<Missing>,
     /// Values that could not be used as written.
     pub errors: Vec<String>,
+    /// What has to be fetched before the render is complete: render again with it.
+    pub pending: Vec<Ask>,
 }
 
 impl Trace {
@@ -104,6 +107,7 @@ impl Trace {
         self.missing.extend(other.missing.into_iter().map(named));
         self.fallbacks.extend(other.fallbacks.into_iter().map(named));
         self.errors.extend(other.errors);
+        self.pending.extend(other.pending);
     }
 }
 

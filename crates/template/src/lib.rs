@@ -13,6 +13,7 @@ pub mod message;
 mod number;
 pub mod plain;
 mod render;
+pub mod supply;
 mod syntax;
 pub mod value;
 
@@ -20,4 +21,5 @@ pub use engine::{Limits, Missing, OnError, Options, Partials, Program, Trace};
 pub use error::{Error, Place, Result};
 pub use links::{Dressing, Link, Rewrite};
 pub use message::{Body, Rendered, Source, Template, one_line, render_document};
+pub use supply::{Ask, Supplied};
 pub use value::{Object, Val};

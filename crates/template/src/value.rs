@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::error::Fault;
 use crate::number;
+use crate::supply::{Ask, Supplied};
 
 /// Something with named parts, possibly lazy: nothing is computed before a template asks for it.
 pub trait Object {
@@ -14,6 +15,10 @@ pub trait Object {
     /// All parts in order, for loops and printing.
     fn entries(&self) -> Vec<(Cow<'_, str>, Val<'_>)> {
         Vec::new()
+    }
+    /// Answers a tag that asks the host (`recommend`, `catalog`, `feed`, `coupon`); only the root of the data is asked.
+    fn supply(&self, ask: &Ask) -> Supplied<'_> {
+        Supplied::Nothing(format!("There is no source for {ask} here."))
     }
 }
 
