@@ -7,10 +7,10 @@ use expr::{Attributes, Condition};
 use model::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::dependence::depends_on_attributes;
 use crate::evaluate::{Explanation, Node, Outcome};
 use crate::feature::{BY_PEOPLE, Feature, FeatureIds, FeatureInfo, is_final};
 use crate::listeners::Listeners;
+use crate::quiet::Quiet;
 use crate::state::{Member, Series, State};
 use crate::traits::Trait;
 use crate::{Error, score};
@@ -107,7 +107,6 @@ pub(crate) struct Compiled {
     pub definition: Definition,
     pub id: u32,
     pub root: Node,
-    attributes: bool,
     /// It has sequences that may be complete for ever.
     finishes: bool,
 }
@@ -119,6 +118,7 @@ pub struct Engine {
     pub(crate) features: Vec<Feature>,
     places: HashMap<u32, usize>,
     listeners: Listeners,
+    pub(crate) quiet: Quiet,
     pub(crate) conditions: Vec<Compiled>,
     keys: HashMap<String, usize>,
     by_feature: HashMap<u32, Vec<usize>>,
@@ -180,15 +180,14 @@ impl Engine {
             engine.keys.insert(definition.key.clone(), at);
             engine.by_id.insert(id, at);
             let leaves = definition.condition.leaves();
-            let attributes = leaves.iter().any(|leaf| depends_on_attributes(leaf));
             let finishes = leaves.iter().any(|leaf| is_final(leaf));
-            engine.conditions.push(Compiled {
-                definition: definition.clone(),
-                id,
-                root,
-                attributes,
-                finishes,
-            });
+            if definition.watched {
+                let Engine { quiet, traits, .. } = &mut engine;
+                quiet.add(at, &root, &leaves, |path| {
+                    traits.iter().any(|(named, _)| named.name == path.dotted())
+                });
+            }
+            engine.conditions.push(Compiled { definition: definition.clone(), id, root, finishes });
         }
         let conditions: BTreeSet<u32> = engine.conditions.iter().map(|each| each.id).collect();
         numbers.keep(|id| conditions.contains(&id) || engine.places.contains_key(&id));
@@ -395,7 +394,14 @@ impl Engine {
                 (Some(name), _) if !state.changed.is_empty() => Cause::Event(name.clone()),
                 _ => Cause::Attribute,
             };
-            pending.extend((0..self.conditions.len()).map(|at| (at, cause.clone())));
+            if state.version == 0 && state.members.is_empty() {
+                let features = state.features.keys().chain(&state.changed);
+                let by_feature = features.filter_map(|id| self.by_feature.get(id)).flatten().copied();
+                let woken = self.quiet.by_nothing(attributes).chain(by_feature);
+                pending.extend(woken.map(|at| (at, cause.clone())));
+            } else {
+                pending.extend((0..self.conditions.len()).map(|at| (at, cause.clone())));
+            }
             state.features.retain(|id, _| self.places.contains_key(id));
             let known: BTreeSet<u32> = self.conditions.iter().map(|each| each.id).collect();
             state.members.retain(|id, _| known.contains(id));
@@ -404,8 +410,9 @@ impl Engine {
             let due = state.due.iter().filter(|(_, due)| **due <= now.micros());
             pending.extend(due.filter_map(|(id, _)| Some((*self.by_id.get(id)?, Cause::Time))));
             if state.attributes_changed {
-                let asked = self.conditions.iter().enumerate().filter(|(_, each)| each.attributes);
-                pending.extend(asked.map(|(at, _)| (at, Cause::Attribute)));
+                let held = state.members.keys().filter_map(|id| self.by_id.get(id)).copied();
+                let woken = self.quiet.by_attributes(attributes, held);
+                pending.extend(woken.map(|at| (at, Cause::Attribute)));
             }
             let event = state.last_event.clone().unwrap_or_default();
             for feature in &state.changed {

@@ -73,6 +73,11 @@ impl Node {
         }
     }
 
+    /// The parts that all have to hold; itself when it is none of several.
+    pub(crate) fn parts(&self) -> std::slice::Iter<'_, Node> {
+        if let Node::And(parts) = self { parts.iter() } else { std::slice::from_ref(self).iter() }
+    }
+
     pub(crate) fn features(&self) -> Vec<u32> {
         let mut out = Vec::new();
         for leaf in self.leaves() {

@@ -25,6 +25,9 @@ fn definitions(texts: &[String]) -> Vec<Definition> {
         .collect()
 }
 
+/// What the plan changes to on the way; conditions ask for the first.
+const PLANS: [&str; 2] = ["pro", "team"];
+
 fn cases() -> u32 {
     option_env!("RAPPORT_CASES").and_then(|text| text.parse().ok()).unwrap_or(2_000)
 }
@@ -133,6 +136,7 @@ proptest! {
         split in any::<u32>(),
         zone in 0..3usize,
         files in 1..4usize,
+        plans in proptest::collection::vec(proptest::option::of(proptest::sample::select(PLANS.to_vec())), 0..4),
     ) {
         let zone = ["UTC", "Asia/Kathmandu", "America/New_York"][zone];
         let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
@@ -166,6 +170,14 @@ proptest! {
             }
             if let Some(arrival) = arrival {
                 run.arrive(events[*arrival].clone(), (split >> (arrival % 32)) as usize & 1, *now);
+                run.settle(*now);
+            }
+            if let Some(plan) = plans.get(number).copied() {
+                run.person.0.remove("plan");
+                run.person.0.extend(plan.map(|plan| ("plan".to_owned(), plan.into())));
+                for state in run.halves.iter_mut().chain([&mut run.state]) {
+                    state.attributes_changed();
+                }
                 run.settle(*now);
             }
             if restart >> (number % 16) & 1 == 1 {
