@@ -131,36 +131,52 @@ fn thousand() -> Vec<String> {
     live().into_iter().chain(silent()).collect()
 }
 
+/// Rounds in which each set of definitions takes its turn.
+const ROUNDS: usize = 9;
+
+fn median(mut figures: Vec<f64>) -> (f64, f64, f64) {
+    figures.sort_by(f64::total_cmp);
+    (figures[figures.len() / 2], figures[0], figures[figures.len() - 1])
+}
+
 fn main() {
     let events = events();
-    for (what, texts) in [("100", hundred()), ("1,000", thousand()), ("900 silent", silent())] {
-        let engine = engine(&texts);
-        let mut rates = Vec::new();
-        let mut shown = String::new();
-        for _ in 0..5 {
+    let sets = [("100", hundred()), ("1,000", thousand()), ("900 silent", silent())];
+    let engines: Vec<Engine> = sets.iter().map(|(_, texts)| engine(texts)).collect();
+    let mut spent = vec![Vec::new(); sets.len()];
+    let mut shown = vec![String::new(); sets.len()];
+    for _ in 0..ROUNDS {
+        for (at, engine) in engines.iter().enumerate() {
             let before = cpu();
-            let (states, changes) = play(&engine, &events);
+            let (states, changes) = play(engine, &events);
             if let (Some(before), Some(after)) = (before, cpu()) {
-                rates.push(EVENTS as f64 * 1e9 / (after - before).max(1) as f64);
+                spent[at].push((after - before).max(1) as f64);
             }
             let mut bytes: Vec<usize> = states
                 .iter()
                 .map(|state| postcard::to_stdvec(state).map_or(0, |bytes| bytes.len()))
                 .collect();
             bytes.sort_unstable();
-            shown = format!(
+            shown[at] = format!(
                 "{changes} changes; state of a profile: median {} bytes, largest {}",
                 bytes[PROFILES / 2],
                 bytes[PROFILES - 1]
             );
         }
-        rates.sort_by(f64::total_cmp);
-        let rate = |at: usize| rates.get(at).map_or_else(|| "?".to_owned(), |rate| format!("{rate:.0}"));
+    }
+    if spent.iter().all(|rounds| rounds.len() == ROUNDS) {
+        for (at, (what, _)) in sets.iter().enumerate() {
+            let (middle, most, least) =
+                median(spent[at].iter().map(|spent| EVENTS as f64 * 1e9 / spent).collect());
+            println!(
+                "{what} definitions, {EVENTS} events of {PROFILES} profiles: {middle:.0} events per CPU second ({most:.0} to {least:.0}); {}",
+                shown[at]
+            );
+        }
+        let shares = spent[1].iter().zip(&spent[0]).map(|(thousand, hundred)| thousand / hundred - 1.0);
+        let (middle, least, most) = median(shares.map(|share| share * 100.0).collect());
         println!(
-            "{what} definitions, {EVENTS} events of {PROFILES} profiles: {} events per CPU second (from {} to {}); {shown}",
-            rate(2),
-            rate(0),
-            rate(4)
+            "what 900 silent definitions add, in the same round: {middle:.1} % ({least:.1} to {most:.1})"
         );
     }
     divan::main();

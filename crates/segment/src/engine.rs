@@ -403,8 +403,7 @@ impl Engine {
                 pending.extend((0..self.conditions.len()).map(|at| (at, cause.clone())));
             }
             state.features.retain(|id, _| self.places.contains_key(id));
-            let known: BTreeSet<u32> = self.conditions.iter().map(|each| each.id).collect();
-            state.members.retain(|id, _| known.contains(id));
+            state.members.retain(|id, _| self.by_id.contains_key(id));
             state.due.clear();
         } else {
             let due = state.due.iter().filter(|(_, due)| **due <= now.micros());
