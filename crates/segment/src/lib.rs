@@ -16,6 +16,7 @@ mod feature;
 mod history;
 mod lifecycle;
 mod listeners;
+mod packed;
 mod quiet;
 pub mod score;
 mod sequence;

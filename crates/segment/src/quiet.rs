@@ -143,7 +143,7 @@ mod tests {
             r#"plan != "pro""#,
             r#"count "A" = 0"#,
             r#"plan = "pro" or did "A""#,
-            r#"age = 3"#,
+            "age = 3",
         ]);
         let of = |attributes| woken(&engine, &attributes);
         assert_eq!(of(serde_json::json!({})), (vec![1, 4, 5, 6, 7], vec![4, 6, 7]));

@@ -88,14 +88,14 @@ impl PartialEq for Val {
 
 impl Eq for Val {}
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     pub at: i64,
     pub value: Val,
 }
 
 /// The events of one feature: those told apart, in order of time, and those folded into figures.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Series {
     pub entries: Vec<Entry>,
     pub folded: Option<Box<Folded>>,

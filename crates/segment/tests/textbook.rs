@@ -251,7 +251,7 @@ fn a_sequence_that_is_complete_for_ever_keeps_no_events() {
     for number in 0..500 {
         assert!(!play("Page Viewed", number).1);
     }
-    assert!(play("Page Viewed", 500).0 > 4_000);
+    assert!(play("Page Viewed", 500).0 > 500);
     let (bytes, member) = play("Order Completed", 510);
     assert!(member && bytes < 100, "{bytes} bytes");
     assert!(play("Page Viewed", 511).0 < 100);
