@@ -127,12 +127,29 @@ pub(crate) struct Fills {
     edit: tokio::sync::Mutex<()>,
     open: RwLock<HashMap<WorkspaceId, Arc<Fill>>>,
     counters: RwLock<HashMap<WorkspaceId, Arc<Counters>>>,
+    /// Profiles that were split while history was read: what was read of them is of both.
+    split: Mutex<BTreeSet<(WorkspaceId, ProfileId)>>,
 }
 
 impl Fills {
     /// The fill that has not reached every profile of a workspace.
     pub fn of(&self, workspace: WorkspaceId) -> Option<Arc<Fill>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(&workspace).cloned()
+    }
+
+    /// Notes the two that one profile became.
+    pub fn note_split(&self, workspace: WorkspaceId, ids: [ProfileId; 2]) {
+        let mut split = self.split.lock().unwrap_or_else(PoisonError::into_inner);
+        split.extend(ids.into_iter().map(|id| (workspace, id)));
+    }
+
+    /// The profiles of a workspace that were split since this was asked last.
+    fn take_split(&self, workspace: WorkspaceId) -> Vec<ProfileId> {
+        let mut split = self.split.lock().unwrap_or_else(PoisonError::into_inner);
+        let (theirs, others) = std::mem::take(&mut *split).into_iter().partition(|(of, _)| *of == workspace);
+        *split = others;
+        let theirs: BTreeSet<(WorkspaceId, ProfileId)> = theirs;
+        theirs.into_iter().map(|(_, id)| id).collect()
     }
 
     fn set(&self, workspace: WorkspaceId, fill: Option<Fill>) {
@@ -180,6 +197,8 @@ impl Platform {
     }
 
     async fn switch_over(&self, workspace: WorkspaceId, row: &mut store::DefinitionRow) -> Result<(), Error> {
+        // Splits until now are in whatever is read from here on.
+        self.fills.take_split(workspace);
         // An edit that an error cut short is finished first.
         self.sweep(workspace).await?;
         self.take_up_filling(workspace).await?;
@@ -270,6 +289,7 @@ impl Platform {
                 std::collections::hash_map::Entry::Vacant(place) => drop(place.insert(state)),
             }
         }
+        self.tell_apart_again(workspace, &features, &mut states).await?;
         let total = self.store.count_profiles(workspace).await?;
         self.fills.counters(workspace).profiles_total.store(total as u64, Ordering::Relaxed);
         let fill = Fill {
@@ -279,6 +299,32 @@ impl Platform {
             inner: Mutex::new(Inner { states, swept: 0, touched: HashSet::new() }),
         };
         self.fills.set(workspace, Some(fill));
+        Ok(())
+    }
+
+    /// Profiles that were split while their history was read get each its own. The caller holds the step.
+    async fn tell_apart_again(
+        &self,
+        workspace: WorkspaceId,
+        features: &BTreeSet<u32>,
+        states: &mut HashMap<i64, State>,
+    ) -> Result<(), Error> {
+        let split = self.fills.take_split(workspace);
+        if split.is_empty() {
+            return Ok(());
+        }
+        while self.archive_next().await? > 0 {}
+        let (registry, now) = (self.registry(workspace), self.clock.now());
+        let features: Vec<u32> = features.iter().copied().collect();
+        let up_to = Position(self.stepped.load(Ordering::Acquire));
+        for id in split {
+            let id = ProfileId(self.lake.alias(id.0).unwrap_or(id.0));
+            let mut state = State::default();
+            for told in self.events_of(workspace, id, up_to).await? {
+                registry.engine.apply_only(&mut state, &features, &EventView::of(&told.event), now);
+            }
+            states.insert(id.0, state);
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! commits everything that follows, with the consumed position, in one transaction.
 
 mod merge;
+mod split;
 pub(crate) mod set_back;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -54,6 +55,12 @@ pub struct Step<'a> {
     listing: Option<String>,
     /// History is taken: rules rest.
     quiet: bool,
+    /// What tells two people apart, when the one event of this step splits a profile.
+    pub(crate) apart: Option<Result<crate::split::Apart, String>>,
+    /// Of whom former profiles are a part after a split.
+    parted: Vec<(i64, i64)>,
+    /// Memberships change as a profile was split: nothing is done about it.
+    splitting: bool,
     pub(crate) commit: store::StepCommit,
 }
 
@@ -81,6 +88,9 @@ impl<'a> Step<'a> {
             undoes: false,
             listing: None,
             quiet: false,
+            apart: None,
+            parted: Vec::new(),
+            splitting: false,
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -177,6 +187,7 @@ impl<'a> Step<'a> {
                 fill.poured(written.map(|key| key.1));
             }
         }
+        self.platform.took_splits(&self.commit.splits, &self.parted);
         if !self.gone.is_empty() {
             self.platform.lake.add_aliases(self.gone.iter().map(|((_, from), into)| (from.0, into.0)));
         }
@@ -273,6 +284,7 @@ impl<'a> Step<'a> {
             None => self.resolve(event, identifiers),
         };
         self.merge_by_hand(key, event);
+        self.split(key, event);
         let registry = self.registry(event.workspace);
         let Some(working) = self.profiles.get_mut(&key) else { return };
         let folded = working.hot.profile.fold(event);
@@ -318,7 +330,7 @@ impl<'a> Step<'a> {
         self.listing = crate::lists::cause(event);
         self.quiet = event.backfill;
         self.settle(key);
-        (self.listing, self.quiet) = (None, false);
+        (self.listing, self.quiet, self.splitting) = (None, false, false);
         if !event.backfill {
             self.rules_on(key, event, &registry);
         }
@@ -479,9 +491,9 @@ impl<'a> Step<'a> {
                 (false, true) => set_back::CAUSE.to_owned(),
                 (false, false) => change.cause.to_string(),
             };
-            let cause = listed.unwrap_or(cause);
+            let cause = if self.splitting { crate::split::CAUSE.to_owned() } else { listed.unwrap_or(cause) };
             if let Some(rule) = change.segment.strip_prefix(segment::RULE_PREFIX) {
-                if change.entered && !self.quiet && !repeats {
+                if change.entered && !self.quiet && !repeats && !self.splitting {
                     ruled.push((rule.to_owned(), cause, edited));
                 }
                 continue;

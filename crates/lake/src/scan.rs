@@ -11,7 +11,6 @@ use model::{Map, Timestamp, Value};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::archive::follow;
 use crate::files::{FileEntry, SCHEMA};
 use crate::{Error, Lake};
 
@@ -49,8 +48,7 @@ impl Lake {
         each: &mut dyn FnMut(&ScanRow<'_>),
     ) -> Result<(), Error> {
         let (manifest, buffered) = self.snapshot();
-        let aliases = self.aliases();
-        let canonical = |id: i64| follow(&aliases, id).unwrap_or(id);
+        let owners = self.owners_now();
         let covers = |known: &str, name: &str| {
             known == name || known.strip_suffix('*').is_some_and(|beginning| name.starts_with(beginning))
         };
@@ -61,7 +59,7 @@ impl Lake {
             }
             scan_file(&self.dir.join(&file.path), with_properties, &mut |row| {
                 if row.position <= up_to_position && wanted(row.name) {
-                    each(&ScanRow { profile_id: canonical(row.profile_id), ..*row });
+                    each(&ScanRow { profile_id: owners.of(row.profile_id, row.position), ..*row });
                 }
             })?;
         }
@@ -69,7 +67,7 @@ impl Lake {
             if row.workspace == workspace && row.position <= up_to_position && wanted(&row.name) {
                 each(&ScanRow {
                     position: row.position,
-                    profile_id: canonical(row.profile_id),
+                    profile_id: owners.of(row.profile_id, row.position),
                     name: &row.name,
                     timestamp: row.timestamp,
                     properties: if with_properties { &row.properties } else { "{}" },
