@@ -50,7 +50,7 @@ fn named(event: &Event) -> BTreeSet<Identifier> {
 
 /// An identifier as people write it; none when there is no such kind.
 pub fn identifier(kind: &str, value: &str) -> Option<Identifier> {
-    let kind = (0..=u8::MAX).map_while(IdentifierKind::from_number).find(|each| each.name() == kind)?;
+    let kind = (0..=u8::MAX).filter_map(IdentifierKind::from_number).find(|each| each.name() == kind)?;
     let normal = match kind {
         IdentifierKind::Email => profile::identity::email(value),
         IdentifierKind::Phone => profile::identity::phone(value),
