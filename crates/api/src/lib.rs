@@ -28,6 +28,7 @@ mod rules;
 mod segments;
 mod settings;
 mod shape;
+mod split;
 mod status;
 mod suppressions;
 mod tables;
@@ -91,6 +92,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(vocabulary::routes())
         .merge(insight::routes())
         .merge(identity::routes())
+        .merge(split::routes())
         .merge(segments::routes())
         .merge(traits::routes())
         .merge(rfm::routes())

@@ -58,7 +58,7 @@ pub use lists::{Changed, LISTED, Mode, Refresh, Source};
 pub use platform::{Limits, Options, Platform};
 pub use preview::Preview;
 pub use profile::intake::Batch;
-pub use profile::{Attribute, Decision};
+pub use profile::{Attribute, Decision, Identifier};
 pub use recipient::{Hint, Recipient};
 pub use report::{Firing, Likely, Report, newcombe};
 pub use rules::{Action, Goal, Rule, RuleInForce};

@@ -159,13 +159,14 @@ impl Story {
             Act::Merge(None) => {
                 self.is_one = true;
                 self.shop.work().await;
-                let call = match (self.is_reference, self.keeper, self.both_known) {
+                let (keeper, other) = (OF[self.keeper], OF[1 - self.keeper]);
+                let call = match (self.is_reference, self.both_known) {
                     // The one it goes to says that much of himself.
-                    (true, 0, _) => json!({"type": "identify", "userId": OF[0][0].1}),
-                    (true, _, true) => json!({"type": "identify", "anonymousId": OF[1][1].1, "userId": OF[1][0].1}),
-                    (true, _, false) => json!({"type": "identify", "anonymousId": OF[1][1].1}),
-                    (false, _, true) => json!({"type": "alias", "userId": OF[0][0].1, "previousId": OF[1][0].1}),
-                    (false, _, false) => json!({"type": "identify", "userId": OF[0][0].1, "anonymousId": OF[1][1].1}),
+                    (true, true) => json!({"type": "identify", "userId": keeper[0].1}),
+                    (true, false) if self.keeper == 0 => json!({"type": "identify", "userId": keeper[0].1}),
+                    (true, false) => json!({"type": "identify", "anonymousId": keeper[1].1}),
+                    (false, true) => json!({"type": "alias", "userId": keeper[0].1, "previousId": other[0].1}),
+                    (false, false) => json!({"type": "identify", "userId": OF[0][0].1, "anonymousId": OF[1][1].1}),
                 };
                 self.send(call).await;
                 if self.is_reference {

@@ -167,7 +167,7 @@ pub(crate) async fn put_splits(connection: &mut Transaction<'_>, rows: &[SplitRo
             .await?;
         query(
             "UPDATE message SET profile = $3 WHERE profile = $4 AND workspace = $2 \
-             AND recipient IN (SELECT j.text(0) FROM list($1) AS j)",
+             AND lower(recipient) IN (SELECT j.text(0) FROM list($1) AS j)",
         )
         .bind(texts(&row.addresses))
         .bind(workspace)
