@@ -335,3 +335,137 @@ proptest! {
         runtime.block_on(tell(&acts, both_known));
     }
 }
+
+/// Who is whom, what each is known by and in, and what each did, without instants.
+async fn outline(shop: &Shop) -> Vec<String> {
+    let mut out = Vec::new();
+    for of in OF {
+        let key = (W, IdentifierKind::Email, of[2].1.to_owned());
+        let found = shop.platform.store.lookup_identifiers(std::slice::from_ref(&key)).await.unwrap();
+        let id = found[&key];
+        let (row, hot) = shop.platform.hot(W, id).await.unwrap();
+        let known: BTreeSet<_> = hot.profile.identifiers.iter().map(|one| one.value.clone()).collect();
+        let memberships = shop.platform.store.memberships(id).await.unwrap();
+        let memberships: BTreeSet<String> = memberships.into_iter().map(|(segment, ..)| segment).collect();
+        let consents = shop.platform.store.consents(W, id).await.unwrap();
+        let consents: Vec<_> = consents.into_iter().map(|row| (row.topic, row.subscribed)).collect();
+        let rows = shop.platform.lake.rows_of(W.0, id.0, i64::MAX, 10_000).unwrap();
+        let did: Vec<_> = rows.iter().filter(|row| row.trust != "internal").map(|row| &row.name).collect();
+        let decisions = hot.profile.decisions.iter().filter(|one| one.code == "split").count();
+        out.push(format!("{id} {:?} {known:?} {memberships:?} {consents:?} {did:?} {decisions}", row.email));
+    }
+    out
+}
+
+#[tokio::test]
+async fn a_split_keeps_refusals_on_both_gives_mails_to_their_address_fires_nothing_and_replays() {
+    let shop = Shop::open().await;
+    shop.segment("buyers", "did \"Bought\"").await;
+    shop.template("hello", "<p>Hello</p>").await;
+    shop.journey("go", common::wait_then_send(3 * DAY as u64, "hello")).await;
+    let mut greeted = common::wait_then_send(1, "hello");
+    greeted["trigger"] = json!({"event": "Segment Entered"});
+    for user in ["ada", "ben"] {
+        shop.identify(user, json!({"of": user})).await;
+    }
+    shop.track("ben", "Bought", json!({})).await;
+    shop.track("ben", "Go", json!({})).await;
+    shop.work().await;
+    shop.journey("greeted", greeted).await;
+    let (ada, ben) = (shop.profile("ada").await, shop.profile("ben").await);
+    shop.platform.merge_profiles(W, ada, ben, "a mistake").await.expect("taken");
+    shop.work().await;
+    // While they are one: a refusal, an entry by each, a purchase.
+    shop.platform.set_consent(W, ada, "news", false, "test").await.expect("written");
+    shop.platform.set_consent(W, ada, "tips", true, "test").await.expect("written");
+    shop.track("ada", "Go", json!({})).await;
+    shop.track("ben", "Bought", json!({})).await;
+    shop.work().await;
+    let entries = shop.entries().await;
+    assert!(entries.iter().all(|entry| entry.profile == ada), "{entries:?}");
+    let begun = entries.len();
+
+    let named = [identifier("user_id", "ben").unwrap(), identifier("email", "BEN@example.com").unwrap()];
+    let outlook = shop.platform.preview_split(W, ada, &named).await.expect("it can be split");
+    assert_eq!((outlook.former, outlook.shared), (Some(ben), 0));
+    shop.platform.split_profile(W, ada, &named, "two people").await.expect("taken");
+    shop.work().await;
+    assert_eq!((shop.profile("ada").await, shop.profile("ben").await), (ada, ben), "the former one is back");
+    let splits = shop.platform.store.splits(W, ada).await.unwrap();
+    assert_eq!((splits.len(), splits[0].moved), (1, outlook.moved));
+    assert!(shop.platform.store.merges(W).await.unwrap().is_empty());
+    let entries = shop.entries().await;
+    assert_eq!(entries.len(), begun, "the split itself lets nobody enter");
+    for (who, profile) in [("ada", ada), ("ben", ben)] {
+        let consents = shop.platform.store.consents(W, profile).await.unwrap();
+        let news = consents.iter().find(|row| row.topic == "news").map(|row| row.subscribed);
+        assert_eq!(news, Some(false), "{who} is not written to");
+        assert_eq!(consents.iter().any(|row| row.topic == "tips"), profile == ada, "{who} {consents:?}");
+    }
+    let of = |profile| entries.iter().filter(|entry| entry.profile == profile && entry.journey == "go").count();
+    assert_eq!((of(ada), of(ben)), (1, 1), "{entries:?}");
+    let (_, hot) = shop.platform.hot(W, ben).await.unwrap();
+    assert_eq!(hot.entries.len(), 1, "an open entry goes on with who entered");
+    shop.pass_and_work(4 * DAY).await;
+    let mails = shop.messages().await;
+    let to_ben = mails.iter().filter(|mail| mail.profile == ben).map(|mail| mail.recipient.as_str());
+    assert_eq!(to_ben.collect::<Vec<_>>(), ["ben@example.com"]);
+
+    // They are merged and split again: each time is another one.
+    shop.platform.merge_profiles(W, ben, ada, "again").await.expect("taken");
+    shop.work().await;
+    assert_eq!(shop.profile("ada").await, ben);
+    shop.platform.split_profile(W, ben, &named, "again").await.expect("taken");
+    shop.work().await;
+    assert_ne!(shop.profile("ada").await, shop.profile("ben").await);
+    assert_eq!(shop.count("Profiles Split").await, 2);
+
+    // The log alone gives the same.
+    let again = Shop::open().await;
+    again.segment("buyers", "did \"Bought\"").await;
+    for (position, payload) in shop.platform.log.read(model::Position(1), 10_000).await.expect("read") {
+        let append =
+            store::Append { workspace: W, message_id: format!("replay-{}", position.0), body_hash: 0, payload };
+        again.platform.log.append(vec![append]).await.expect("appended");
+        again.work().await;
+    }
+    assert_eq!(outline(&again).await, outline(&shop).await);
+}
+
+#[tokio::test]
+async fn a_split_while_a_segment_is_filled_gives_each_the_own_history() {
+    let shop = Shop::open().await;
+    for n in 0..40 {
+        for who in ["ada", "ben"] {
+            shop.identify(&format!("{who}{n}"), json!({})).await;
+            shop.track(&format!("{who}{n}"), "Said", json!({})).await;
+        }
+    }
+    shop.work().await;
+    for n in 0..40 {
+        let (ada, ben) = (shop.profile(&format!("ada{n}")).await, shop.profile(&format!("ben{n}")).await);
+        shop.platform.merge_profiles(W, ada, ben, "a mistake").await.expect("taken");
+    }
+    shop.work().await;
+    let save = shop.segment("twice", "count \"Said\" in last 30 days >= 2");
+    let part = async {
+        for n in 0..40 {
+            let id = shop.profile(&format!("ada{n}")).await;
+            let ben = format!("ben{n}");
+            let named = [
+                identifier("user_id", &ben).unwrap(),
+                identifier("email", &format!("{ben}@example.com")).unwrap(),
+            ];
+            shop.platform.split_profile(W, id, &named, "two people").await.expect("taken");
+            shop.platform.round(Work::Relay).await.unwrap();
+            shop.platform.round(Work::Events).await.unwrap();
+        }
+    };
+    tokio::join!(save, part);
+    shop.work().await;
+    let counts = shop.platform.store.segment_counts(W).await.unwrap();
+    assert!(counts.iter().all(|(_, many)| *many == 0), "each said it once: {counts:?}");
+    shop.segment("once", "count \"Said\" in last 30 days = 1").await;
+    let counts = shop.platform.store.segment_counts(W).await.unwrap();
+    assert_eq!(counts.iter().map(|(_, many)| *many).sum::<i64>(), 80);
+}
