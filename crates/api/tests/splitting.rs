@@ -48,9 +48,16 @@ async fn a_split_answers_with_the_other_person_and_again_the_same_under_its_key(
     assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "it is not hers any more: {}", other.text());
     let explained = server.call("GET", &format!("/api/profiles/{tablet}/explain"), None).await.json();
     assert_eq!(explained["id"], tablet);
-    assert_eq!((&explained["splits"][0]["from"], &explained["splits"][0]["reason"]), (&json!(ada), &json!("a tablet in the shop")));
+    assert_eq!(
+        (&explained["splits"][0]["from"], &explained["splits"][0]["reason"]),
+        (&json!(ada), &json!("a tablet in the shop"))
+    );
     let timeline = server.pages(&format!("/api/profiles/{tablet}/timeline"), 50).await;
     let names: Vec<&str> = timeline.iter().filter_map(|row| row["title"].as_str()).collect();
-    assert_eq!(names.iter().filter(|name| ["Order Completed", "Product Viewed"].contains(name)).count(), 2, "{names:?}");
+    assert_eq!(
+        names.iter().filter(|name| ["Order Completed", "Product Viewed"].contains(name)).count(),
+        2,
+        "{names:?}"
+    );
     workers.stop().await;
 }

@@ -154,7 +154,8 @@ impl Apart {
 
     /// Events whose owner follows from nothing else.
     pub fn given(&self, target: ProfileId) -> Vec<store::Given> {
-        let all = self.theirs.iter().map(|told| (told, true)).chain(self.ours.iter().map(|told| (told, false)));
+        let all =
+            self.theirs.iter().map(|told| (told, true)).chain(self.ours.iter().map(|told| (told, false)));
         all.filter(|(told, leaves)| {
             let now = ProfileId(self.given.get(&told.position).copied().unwrap_or(told.stored));
             let by_alias = now == target || self.returns(now);
@@ -187,7 +188,13 @@ impl Apart {
     }
 
     /// Divides the events of the profile.
-    fn divide(&mut self, workspace: WorkspaceId, all: Vec<Told>, mails: &[(String, String)], rows: &[store::EntryRow]) {
+    fn divide(
+        &mut self,
+        workspace: WorkspaceId,
+        all: Vec<Told>,
+        mails: &[(String, String)],
+        rows: &[store::EntryRow],
+    ) {
         let address = |recipient: &String| {
             let id = Identifier { kind: IdentifierKind::Email, value: recipient.to_lowercase() };
             self.known.contains(&id).then(|| self.named.contains(&id))
@@ -206,14 +213,19 @@ impl Apart {
             shared += i64::from(theirs > 0 && theirs < carried.len());
             of_id.insert(&told.event.message_id, *leaves);
         }
-        let is_passage = |told: &Told| matches!(told.event.name.as_str(), "Journey Entered" | "Journey Exited");
+        let is_passage =
+            |told: &Told| matches!(told.event.name.as_str(), "Journey Entered" | "Journey Exited");
         let mut entries = BTreeSet::new();
         for (told, leaves) in all.iter().zip(&mut leaves).filter(|(told, _)| told.is_internal()) {
             let mut is_theirs = told.subject().is_some_and(|id| self.returns(id));
             if is_passage(told) {
                 entries.extend(told.property("entry").filter(|_| is_theirs));
             } else if let Some(about) = told.property("message_id") {
-                let known = mails.get(about.as_str()).copied().flatten().or_else(|| of_id.get(about.as_str()).copied());
+                let known = mails
+                    .get(about.as_str())
+                    .copied()
+                    .flatten()
+                    .or_else(|| of_id.get(about.as_str()).copied());
                 is_theirs = known.unwrap_or(is_theirs);
             }
             *leaves = is_theirs;
@@ -244,7 +256,8 @@ impl Apart {
         }
         self.shared = shared;
         self.entries = entries;
-        self.passages = rows.iter().map(|row| (row.id.clone(), row.journey.clone(), row.entered_at)).collect();
+        self.passages =
+            rows.iter().map(|row| (row.id.clone(), row.journey.clone(), row.entered_at)).collect();
         for (told, leaves) in all.into_iter().zip(leaves) {
             if leaves { self.theirs.push(told) } else { self.ours.push(told) }
         }
@@ -267,7 +280,9 @@ impl Platform {
             Err(error) => return Err(error),
         };
         match self.tell_apart(event.workspace, row.id, &hot, named(event), up_to).await {
-            Err(Error::Lake(error)) if error.kind() == model::Kind::Limited => Ok(Some(Err(error.to_string()))),
+            Err(Error::Lake(error)) if error.kind() == model::Kind::Limited => {
+                Ok(Some(Err(error.to_string())))
+            }
             other => other.map(Some),
         }
     }
@@ -285,10 +300,14 @@ impl Platform {
             identifiers.map(|known| Identifier { kind: known.kind, value: known.value.clone() }).collect();
         named.retain(|id| known.contains(id));
         if named.is_empty() {
-            return Ok(Err("None of the identifiers is this profile's any more: nothing was split.".to_owned()));
+            return Ok(Err(
+                "None of the identifiers is this profile's any more: nothing was split.".to_owned()
+            ));
         }
         if named.len() == known.len() {
-            return Ok(Err("All identifiers were named, so nobody would stay: nothing was split.".to_owned()));
+            return Ok(
+                Err("All identifiers were named, so nobody would stay: nothing was split.".to_owned()),
+            );
         }
         let mut brought: BTreeMap<ProfileId, Vec<Identifier>> = BTreeMap::new();
         for (id, kind, value) in self.store.merged_identifiers(source).await? {
@@ -296,10 +315,12 @@ impl Platform {
         }
         // Who was wholly named was this person before. The largest comes back, the others stay part of it.
         brought.retain(|_, ids| ids.iter().all(|id| named.contains(id)));
-        let former = brought.iter().max_by_key(|(id, ids)| (ids.len(), std::cmp::Reverse(**id))).map(|(id, _)| *id);
+        let former =
+            brought.iter().max_by_key(|(id, ids)| (ids.len(), std::cmp::Reverse(**id))).map(|(id, _)| *id);
         let merges = self.store.merges(workspace).await?.into_iter().filter(|merge| merge.target == source);
         let all = self.events_of(workspace, source, up_to).await?;
-        let given = all.iter().map(|told| (told.position, self.lake.given(told.stored, told.position))).collect();
+        let given =
+            all.iter().map(|told| (told.position, self.lake.given(told.stored, told.position))).collect();
         let mails = self.store.recipients_of(source).await?;
         let rows = self.store.entries(workspace, None, Some(source), ENTRIES_MAX).await?;
         let addresses = named.iter().filter(|id| id.kind == IdentifierKind::Email);

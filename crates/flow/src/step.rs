@@ -2,8 +2,8 @@
 //! commits everything that follows, with the consumed position, in one transaction.
 
 mod merge;
-mod split;
 pub(crate) mod set_back;
+mod split;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

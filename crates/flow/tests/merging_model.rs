@@ -106,7 +106,9 @@ async fn picture(shop: &Shop) -> Vec<(&'static str, Value)> {
     let texts = |all: Vec<String>| all.into_iter().collect::<BTreeSet<_>>();
     let known = texts(profile.identifiers.iter().map(|known| format!("{known:?}")).collect());
     let items = texts(hot.history.items().iter().map(|item| format!("{item:?}")).collect());
-    let sql = format!("SELECT message_id FROM events WHERE profile_id = {id} AND trust <> 'internal' ORDER BY position");
+    let sql = format!(
+        "SELECT message_id FROM events WHERE profile_id = {id} AND trust <> 'internal' ORDER BY position"
+    );
     vec![
         ("identifiers", json!(known)),
         ("attributes", json!(format!("{:?}", profile.attributes))),

@@ -29,11 +29,24 @@ const SEGMENTS: [(&str, &str); 7] = [
 #[derive(Clone, Debug)]
 enum Act {
     /// Somebody does something, known by one or two of his identifiers.
-    Track { who: usize, by: usize, event: usize, item: usize },
+    Track {
+        who: usize,
+        by: usize,
+        event: usize,
+        item: usize,
+    },
     /// Somebody states attributes; a further identifier joins.
-    State { who: usize, by: usize, plan: usize, joins: bool },
+    State {
+        who: usize,
+        by: usize,
+        plan: usize,
+        joins: bool,
+    },
     /// Says yes or no.
-    Word { who: usize, given: bool },
+    Word {
+        who: usize,
+        given: bool,
+    },
     Pass(i64),
     Work,
     /// Steps without archiving.
@@ -87,7 +100,8 @@ impl Story {
         let mut story =
             Story { shop, known: [3, 3], number: 0, is_one: false, is_reference, both_known, keeper };
         for who in 0..2 {
-            let mut call = json!({"type": "identify", "traits": {"email": OF[who][2].1}, "anonymousId": OF[who][1].1});
+            let mut call =
+                json!({"type": "identify", "traits": {"email": OF[who][2].1}, "anonymousId": OF[who][1].1});
             if who == 0 || both_known {
                 call["userId"] = json!(OF[who][0].1);
             }
@@ -129,8 +143,7 @@ impl Story {
                 let mut call = self.known_by(*who, *by);
                 call["type"] = json!("track");
                 call["event"] = json!(["Bought", "Said", "Product Viewed"][*event]);
-                call["properties"] =
-                    json!({"value": 10 * (1 + item * item * 4), "item": (["a", "b", "c"][*item]), "product_id": format!("p{item}")});
+                call["properties"] = json!({"value": 10 * (1 + item * item * 4), "item": (["a", "b", "c"][*item]), "product_id": format!("p{item}")});
                 self.send(call).await;
             }
             Act::State { who, by, plan, joins } => {
@@ -165,8 +178,12 @@ impl Story {
                     (true, true) => json!({"type": "identify", "userId": keeper[0].1}),
                     (true, false) if self.keeper == 0 => json!({"type": "identify", "userId": keeper[0].1}),
                     (true, false) => json!({"type": "identify", "anonymousId": keeper[1].1}),
-                    (false, true) => json!({"type": "alias", "userId": keeper[0].1, "previousId": other[0].1}),
-                    (false, false) => json!({"type": "identify", "userId": OF[0][0].1, "anonymousId": OF[1][1].1}),
+                    (false, true) => {
+                        json!({"type": "alias", "userId": keeper[0].1, "previousId": other[0].1})
+                    }
+                    (false, false) => {
+                        json!({"type": "identify", "userId": OF[0][0].1, "anonymousId": OF[1][1].1})
+                    }
                 };
                 self.send(call).await;
                 if self.is_reference {
@@ -199,7 +216,10 @@ impl Story {
                 let all: Vec<_> = all.filter_map(|(kind, value)| identifier(kind, value)).collect();
                 let (_, hot) = self.shop.platform.hot(W, self.id(0).await).await.unwrap();
                 let has = |id: &profile::Identifier| {
-                    hot.profile.identifiers.iter().any(|known| known.kind == id.kind && known.value == id.value)
+                    hot.profile
+                        .identifiers
+                        .iter()
+                        .any(|known| known.kind == id.kind && known.value == id.value)
                 };
                 let all: Vec<_> = all.into_iter().filter(has).collect();
                 let id = self.id(0).await;
@@ -242,10 +262,13 @@ impl Story {
         let facts = flow::Facts { profile, zone: &registry.zone };
         let traits = registry.engine.trait_values(&hot.segments, &facts, self.shop.now());
         put("traits", format!("{:?}", traits.iter().map(|each| &each.value).collect::<Vec<_>>()));
-        let sql = format!("SELECT message_id FROM events WHERE profile_id = {id} AND trust <> 'internal' ORDER BY position");
+        let sql = format!(
+            "SELECT message_id FROM events WHERE profile_id = {id} AND trust <> 'internal' ORDER BY position"
+        );
         put("events", format!("{:?}", platform.query(W, &sql).await.expect("answered").rows));
         let rows = platform.lake.rows_of(W.0, id.0, i64::MAX, 100_000).expect("read");
-        let calls: Vec<_> = rows.iter().filter(|row| row.trust != "internal").map(|row| &row.message_id).collect();
+        let calls: Vec<_> =
+            rows.iter().filter(|row| row.trust != "internal").map(|row| &row.message_id).collect();
         put("calls", format!("{calls:?}"));
         out
     }
@@ -289,7 +312,13 @@ async fn tell(acts: &[Act], both_known: bool) {
     for who in 0..2 {
         let (split, never_one) = (one.picture(who).await, two.picture(who).await);
         for (name, value) in &never_one {
-            assert_eq!(&split[name], value, "{name} of {who} ({:?} and {:?})", one.id(who).await, two.id(who).await);
+            assert_eq!(
+                &split[name],
+                value,
+                "{name} of {who} ({:?} and {:?})",
+                one.id(who).await,
+                two.id(who).await
+            );
         }
         consent_is_no_looser(&one, &two, who).await;
     }
@@ -402,7 +431,8 @@ async fn a_split_keeps_refusals_on_both_gives_mails_to_their_address_fires_nothi
         assert_eq!(news, Some(false), "{who} is not written to");
         assert_eq!(consents.iter().any(|row| row.topic == "tips"), profile == ada, "{who} {consents:?}");
     }
-    let of = |profile| entries.iter().filter(|entry| entry.profile == profile && entry.journey == "go").count();
+    let of =
+        |profile| entries.iter().filter(|entry| entry.profile == profile && entry.journey == "go").count();
     assert_eq!((of(ada), of(ben)), (0, 1), "an open entry of one let the other not enter: {entries:?}");
     let (_, hot) = shop.platform.hot(W, ben).await.unwrap();
     assert_eq!(hot.entries.len(), 1, "an open entry goes on with who entered");
@@ -424,8 +454,12 @@ async fn a_split_keeps_refusals_on_both_gives_mails_to_their_address_fires_nothi
     let again = Shop::open().await;
     again.segment("buyers", "did \"Bought\"").await;
     for (position, payload) in shop.platform.log.read(model::Position(1), 10_000).await.expect("read") {
-        let append =
-            store::Append { workspace: W, message_id: format!("replay-{}", position.0), body_hash: 0, payload };
+        let append = store::Append {
+            workspace: W,
+            message_id: format!("replay-{}", position.0),
+            body_hash: 0,
+            payload,
+        };
         again.platform.log.append(vec![append]).await.expect("appended");
         again.work().await;
     }

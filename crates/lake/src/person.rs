@@ -43,7 +43,9 @@ impl Lake {
         for file in manifest.files.iter().filter(|file| file.workspace == workspace) {
             read(&self.dir.join(&file.path), workspace, &stored, &mut each)?;
         }
-        for row in buffered.iter().filter(|row| row.workspace == workspace && stored.contains(&row.profile_id)) {
+        for row in
+            buffered.iter().filter(|row| row.workspace == workspace && stored.contains(&row.profile_id))
+        {
             each(row.as_ref().clone())?;
         }
         out.sort_by_key(|row| row.position);
@@ -90,8 +92,7 @@ fn rows(
     let (times, received, original) =
         (instant("timestamp")?, instant("received_at")?, instant("original_timestamp")?);
     let backfill = column("backfill")?.as_boolean();
-    let maybe =
-        |column: &StringArray, at: usize| (!column.is_null(at)).then(|| column.value(at).to_owned());
+    let maybe = |column: &StringArray, at: usize| (!column.is_null(at)).then(|| column.value(at).to_owned());
     for at in 0..batch.num_rows() {
         each(Row {
             position: positions.value(at),

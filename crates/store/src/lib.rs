@@ -23,5 +23,5 @@ pub use error::Error;
 pub use log::{Append, Log, Outcome};
 pub use open::{DirectoryLock, Location, Store};
 pub use row::*;
-pub use split::Given;
 pub use send::{Composed, Gate, GateFacts, GateVerdict, OptOut, Told};
+pub use split::Given;

@@ -71,7 +71,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn given_events(&self) -> Result<Vec<Given>, Error> {
-        let rows = query("SELECT position, stored, profile FROM given_event").fetch_all(&self.readers).await?;
+        let rows =
+            query("SELECT position, stored, profile FROM given_event").fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
     }
 

@@ -501,7 +501,11 @@ fn a_split_gives_back_what_was_merged_and_keeps_every_refusal_on_both() {
             rows.iter().map(|(topic, said)| ((*topic).to_owned(), *said)).collect()
         };
         assert_eq!(said(1).await, rows(&[("news", false), ("offers", true)]));
-        assert_eq!(said(2).await, rows(&[("news", false), ("tips", true)]), "who refused has refused on both");
+        assert_eq!(
+            said(2).await,
+            rows(&[("news", false), ("tips", true)]),
+            "who refused has refused on both"
+        );
         let found = store.split(W, "split-1").await.unwrap().unwrap();
         assert_eq!((found.target, found.moved, found.kept, found.shared), (Some(ProfileId(2)), 3, 4, 1));
         assert_eq!(store.splits(W, ProfileId(2)).await.unwrap().len(), 1);

@@ -70,18 +70,12 @@ impl Lake {
         Ok(out)
     }
 
-    fn slice_of(
-        &self,
-        file: &str,
-        slice: &Slice,
-        wanted: &[Names],
-        owners: &Owners,
-    ) -> Result<Rows, Error> {
+    fn slice_of(&self, file: &str, slice: &Slice, wanted: &[Names], owners: &Owners) -> Result<Rows, Error> {
         let path = self.dir.join(file);
         let range: Range<usize> = slice.rows.clone();
-        let (profiles, times) = self.columns.base(file, slice.rows.start, owners.generation, || {
-            read::base(&path, range.clone(), owners)
-        })?;
+        let (profiles, times) = self
+            .columns
+            .base(file, slice.rows.start, owners.generation, || read::base(&path, range.clone(), owners))?;
         let columns = self.columns.properties(file, slice.rows.start, wanted, |missing| {
             read::properties(&path, range.clone(), missing)
         })?;
@@ -128,7 +122,9 @@ fn in_memory<'a>(rows: impl Iterator<Item = &'a Row>, wanted: &[Wanted], owners:
         }
         out.push(Rows {
             name: name.to_owned(),
-            profiles: Arc::new(rows.iter().map(|row| read::number(owners.given(row.profile_id, row.position))).collect()),
+            profiles: Arc::new(
+                rows.iter().map(|row| read::number(owners.given(row.profile_id, row.position))).collect(),
+            ),
             times: Arc::new(rows.iter().map(|row| row.timestamp.micros()).collect()),
             properties,
         });
