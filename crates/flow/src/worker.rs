@@ -132,9 +132,8 @@ impl Platform {
             .map(|(position, bytes)| codec::decode_event(*position, bytes))
             .collect::<Result<Vec<_>, _>>()?;
         // What splits a profile needs everything before it committed: it is a step of its own.
-        match events.iter().position(crate::split::splits) {
-            Some(at) => events.truncate(at.max(1)),
-            None => {}
+        if let Some(at) = events.iter().position(crate::split::splits) {
+            events.truncate(at.max(1));
         }
         let last = Position(from + events.len() as i64);
         let next = self.store.max_profile_id().await?;

@@ -1,5 +1,6 @@
 //! Two profiles that are merged by hand at any moment are what they would be had they been one from the beginning, and the
 //! log alone gives the same.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! One profile turns out to be two people: each gets what its own events make of it, as if they had never been one.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
@@ -99,11 +100,10 @@ impl Story {
         shop.save(DefinitionKind::Trait, "spent", body).await.expect("a sound trait");
         let mut story =
             Story { shop, known: [3, 3], number: 0, is_one: false, is_reference, both_known, keeper };
-        for who in 0..2 {
-            let mut call =
-                json!({"type": "identify", "traits": {"email": OF[who][2].1}, "anonymousId": OF[who][1].1});
+        for (who, of) in OF.iter().enumerate() {
+            let mut call = json!({"type": "identify", "traits": {"email": of[2].1}, "anonymousId": of[1].1});
             if who == 0 || both_known {
-                call["userId"] = json!(OF[who][0].1);
+                call["userId"] = json!(of[0].1);
             }
             story.send(call).await;
         }
