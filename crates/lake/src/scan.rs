@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use model::column::covers;
 use model::{Map, Timestamp, Value};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -49,9 +50,6 @@ impl Lake {
     ) -> Result<(), Error> {
         let (manifest, buffered) = self.snapshot();
         let owners = self.owners_now();
-        let covers = |known: &str, name: &str| {
-            known == name || known.strip_suffix('*').is_some_and(|beginning| name.starts_with(beginning))
-        };
         let wanted = |name: &str| names.is_empty() || names.iter().any(|known| covers(known, name));
         for file in manifest.files.iter().filter(|file| file.workspace == workspace) {
             if !file.names.iter().any(|name| wanted(name)) {
@@ -75,6 +73,19 @@ impl Lake {
             }
         }
         Ok(())
+    }
+}
+
+impl Lake {
+    /// No more rows than these have to be looked at for events of these names (all when empty).
+    pub fn rows_at_most(&self, workspace: i64, names: &[String]) -> u64 {
+        let (manifest, buffered) = self.snapshot();
+        let wanted = |name: &str| names.is_empty() || names.iter().any(|known| covers(known, name));
+        let files = manifest.files.iter().filter(|file| file.workspace == workspace);
+        let files = files.filter(|file| file.names.iter().any(|name| wanted(name)));
+        let rows: u64 = files.map(|file| file.rows).sum();
+        let theirs = buffered.iter().filter(|row| row.workspace == workspace && wanted(&row.name));
+        rows + theirs.count() as u64
     }
 }
 
