@@ -177,6 +177,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/fills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is being filled now: one definition at a time. */
+        get: operations["fills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fills/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a fill up: what was new is not there, what was edited is as it was. 409 when it came to its end before. */
+        post: operations["cancel_fill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fills/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a fill rest. The stream goes on: whoever does something is decided meanwhile. It does not outlast a restart. */
+        post: operations["pause_fill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fills/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a fill that rests go on. */
+        post: operations["resume_fill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/journeys": {
         parameters: {
             query?: never;
@@ -2088,6 +2156,48 @@ export interface components {
             /** @description Its text. */
             figure?: string;
         };
+        /** @description A definition that is being filled from history. */
+        FillRow: {
+            /** @description The definition's id. */
+            definition: string;
+            /**
+             * Format: int64
+             * @description Events of history that were read.
+             */
+            history_events: number;
+            /**
+             * Format: int64
+             * @description No more than so many are to be read.
+             */
+            history_events_max: number;
+            /** @description Names the fill: `kind:id` of the definition. */
+            id: string;
+            /** @description No version of it is in force yet. */
+            is_new: boolean;
+            /** @description segment, trait, rule, table, journey or template. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * @description history while events are read and the former version holds; profiles while the new one is in force and goes from
+             *     profile to profile.
+             */
+            phase: string;
+            /**
+             * Format: int64
+             * @description Profiles that were decided.
+             */
+            profiles_done: number;
+            /**
+             * Format: int64
+             * @description Profiles there are; 0 while history is read.
+             */
+            profiles_total: number;
+            /** @description When it began. */
+            started_at: components["schemas"]["Time"];
+            /** @description running, paused or cancelling. */
+            state: string;
+        };
         /** @description A fault in something a person wrote, or what deserves a look there. */
         Finding: {
             /**
@@ -2580,6 +2690,58 @@ export interface components {
                 sequence: number;
                 /** @description Who it speaks of: an id as given. */
                 who: string;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
+        Listing_FillRow: {
+            /** @description The rows. */
+            items: {
+                /** @description The definition's id. */
+                definition: string;
+                /**
+                 * Format: int64
+                 * @description Events of history that were read.
+                 */
+                history_events: number;
+                /**
+                 * Format: int64
+                 * @description No more than so many are to be read.
+                 */
+                history_events_max: number;
+                /** @description Names the fill: `kind:id` of the definition. */
+                id: string;
+                /** @description No version of it is in force yet. */
+                is_new: boolean;
+                /** @description segment, trait, rule, table, journey or template. */
+                kind: string;
+                /** @description Its name. */
+                name: string;
+                /**
+                 * @description history while events are read and the former version holds; profiles while the new one is in force and goes from
+                 *     profile to profile.
+                 */
+                phase: string;
+                /**
+                 * Format: int64
+                 * @description Profiles that were decided.
+                 */
+                profiles_done: number;
+                /**
+                 * Format: int64
+                 * @description Profiles there are; 0 while history is read.
+                 */
+                profiles_total: number;
+                /** @description When it began. */
+                started_at: components["schemas"]["Time"];
+                /** @description running, paused or cancelling. */
+                state: string;
             }[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
@@ -4460,6 +4622,7 @@ export type Explanation = components['schemas']['Explanation'];
 export type FigureCheck = components['schemas']['FigureCheck'];
 export type FigurePreview = components['schemas']['FigurePreview'];
 export type FigureRequest = components['schemas']['FigureRequest'];
+export type FillRow = components['schemas']['FillRow'];
 export type Finding = components['schemas']['Finding'];
 export type FiringsOfDay = components['schemas']['FiringsOfDay'];
 export type Funnel = components['schemas']['Funnel'];
@@ -4490,6 +4653,7 @@ export type ListingDependent = components['schemas']['Listing_Dependent'];
 export type ListingEntry = components['schemas']['Listing_Entry'];
 export type ListingEventName = components['schemas']['Listing_EventName'];
 export type ListingEventRow = components['schemas']['Listing_EventRow'];
+export type ListingFillRow = components['schemas']['Listing_FillRow'];
 export type ListingItem = components['schemas']['Listing_Item'];
 export type ListingJourneyRow = components['schemas']['Listing_JourneyRow'];
 export type ListingKey = components['schemas']['Listing_Key'];
@@ -4913,6 +5077,91 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Listing_EventName"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    fills: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_FillRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancel_fill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is given up. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    pause_fill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FillRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resume_fill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FillRow"];
                 };
             };
             default: components["responses"]["Problem"];

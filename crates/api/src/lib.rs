@@ -9,6 +9,7 @@ mod conditions;
 mod consents;
 mod events;
 mod extract;
+mod fills;
 mod idempotency;
 mod identity;
 mod insight;
@@ -93,6 +94,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(insight::routes())
         .merge(identity::routes())
         .merge(split::routes())
+        .merge(fills::routes())
         .merge(segments::routes())
         .merge(traits::routes())
         .merge(rfm::routes())

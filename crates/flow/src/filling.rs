@@ -140,10 +140,6 @@ impl Running {
         self.is_in_force.store(true, Ordering::Release);
     }
 
-    pub fn is_paused(&self) -> bool {
-        *self.wish.borrow() == Wish::Rest
-    }
-
     pub fn is_given_up(&self) -> bool {
         *self.wish.borrow() == Wish::GiveUp
     }
@@ -179,7 +175,7 @@ impl Running {
 
 /// Says that a fill has ended, however it does: nobody may wait for ever.
 pub(crate) struct AtWork {
-    platform_fills: Arc<crate::fill::Shared>,
+    shared: Arc<crate::fill::Shared>,
     workspace: WorkspaceId,
     pub running: Arc<Running>,
     pub is_done: bool,
@@ -190,13 +186,13 @@ impl AtWork {
         let running = Arc::new(running);
         let mut all = shared.running.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(workspace, running.clone());
-        AtWork { platform_fills: shared.clone(), workspace, running, is_done: false }
+        AtWork { shared: shared.clone(), workspace, running, is_done: false }
     }
 }
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        let mut all = self.platform_fills.running.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.shared.running.write().unwrap_or_else(PoisonError::into_inner);
         if all.get(&self.workspace).is_some_and(|running| Arc::ptr_eq(running, &self.running)) {
             all.remove(&self.workspace);
         }
@@ -219,12 +215,18 @@ impl Platform {
 
     /// The fills at work: one at most, as one edit follows another.
     pub fn fills(&self, workspace: WorkspaceId) -> Vec<Filling> {
-        self.running(workspace).into_iter().map(|running| running.seen()).filter(|fill| !fill.id.is_empty()).collect()
+        self.running(workspace)
+            .into_iter()
+            .map(|running| running.seen())
+            .filter(|fill| !fill.id.is_empty())
+            .collect()
     }
 
     fn named_fill(&self, workspace: WorkspaceId, key: &str) -> Result<Arc<Running>, Error> {
         let found = self.running(workspace).filter(|running| running.key() == key && !running.id.is_empty());
-        found.ok_or_else(|| Error::Missing(format!("Nothing is being filled as '{key}': it may have come to its end.")))
+        found.ok_or_else(|| {
+            Error::Missing(format!("Nothing is being filled as '{key}': it may have come to its end."))
+        })
     }
 
     /// Lets a fill rest, or go on. The stream goes on all the time, and whoever does something is decided.

@@ -158,7 +158,8 @@ async fn until_some_are_in(shop: &Shop, segment: &str) {
 #[tokio::test]
 async fn a_paused_fill_rests_while_the_stream_goes_on_and_ends_exactly_when_it_is_resumed() {
     let shop = shop().await;
-    let save = shop.save(DefinitionKind::Segment, "twice", json!({"where": "count \"Said\" in last 30 days >= 2"}));
+    let save =
+        shop.save(DefinitionKind::Segment, "twice", json!({"where": "count \"Said\" in last 30 days >= 2"}));
     let turn = async {
         let key = until_filling(&shop).await;
         assert_eq!(key, "segment:twice");
@@ -196,7 +197,8 @@ async fn a_fill_that_is_cancelled_before_it_is_in_force_was_never_written() {
 }
 
 #[tokio::test]
-async fn a_fill_that_is_cancelled_half_way_leaves_nobody_in_what_was_new_and_the_former_version_of_what_was_not() {
+async fn a_fill_that_is_cancelled_half_way_leaves_nobody_in_what_was_new_and_the_former_version_of_what_was_not()
+ {
     let shop = shop().await;
     send(&shop, (0..10).map(|user| said(&shop, PROFILES + user, user)).collect()).await;
     shop.work().await;
