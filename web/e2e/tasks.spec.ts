@@ -100,6 +100,34 @@ describe.skipIf(!base)("the main tasks", () => {
     await page.getByTestId("explanation").getByText("In this segment").waitFor();
   });
 
+  it("splits a profile after saying which events go where", async () => {
+    const [tablet, user, email] = [`tablet-${run}`, `clerk-${run}`, `clerk-${run}@shop.example`];
+    await send("track", { anonymousId: tablet, event: "Product Viewed", properties: { name: "Somebody else's boot" } });
+    await send("identify", { anonymousId: tablet, userId: user, traits: { email } });
+    const find = async () => (await admin<{ items: { id: number }[] }>("GET", `/profiles?q=${encodeURIComponent(email)}`)).items;
+    await expect.poll(async () => (await find()).length, { timeout: 15_000, interval: 250 }).toBe(1);
+    const [clerk] = await find();
+    await open(`/profiles/${clerk?.id}`, email);
+    await page.getByRole("button", { name: "Split", exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    const split = dialog.getByRole("button", { name: "Split the profile" });
+    await dialog.getByText("Nothing is ticked yet.").waitFor();
+    expect(await split.isDisabled()).toBe(true);
+    await dialog.getByRole("checkbox", { name: tablet }).check();
+    await dialog.getByTestId("split-outlook").getByText(/1 event goes to/).waitFor();
+    await dialog.getByText("1 of them because it names both people").waitFor();
+    await dialog.getByLabel("Why").fill("A tablet in the shop");
+    await split.click();
+    await page.waitForURL((url) => /^\/profiles\/\d+$/.test(url.pathname) && url.pathname !== `/profiles/${clerk?.id}`);
+    await page.getByTestId("together").getByText(tablet, { exact: true }).waitFor();
+    await page.getByText(`It was split off from profile ${clerk?.id}: A tablet in the shop`).waitFor();
+    await page.getByRole("tab", { name: "Timeline" }).click();
+    await page.getByRole("button", { name: /Product Viewed.*Somebody else/ }).waitFor();
+    await page.goto(`${base}/profiles/${clerk?.id}`);
+    await page.getByTestId("together").getByText(email, { exact: true }).waitFor();
+    expect(await page.getByTestId("together").getByText(tablet, { exact: true }).count()).toBe(0);
+  });
+
   it("pauses a journey after saying what that does, and resumes it", async () => {
     const [first] = (await admin<{ items: { id: string; name: string }[] }>("GET", "/journeys")).items;
     await open(`/journeys/${first?.id}`, first?.name ?? "");

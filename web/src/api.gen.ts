@@ -177,6 +177,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/fills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is being filled now: one definition at a time. */
+        get: operations["fills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fills/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a fill up: what was new is not there, what was edited is as it was. 409 when it came to its end before. */
+        post: operations["cancel_fill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fills/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a fill rest. The stream goes on: whoever does something is decided meanwhile. It does not outlast a restart. */
+        post: operations["pause_fill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/fills/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a fill that rests go on. */
+        post: operations["resume_fill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/journeys": {
         parameters: {
             query?: never;
@@ -429,7 +497,7 @@ export interface paths {
         put?: never;
         /**
          * Says that two profiles are one person. History, identifiers and opt-outs become one. It is an event like any other, so
-         *     that a rebuild gives the same; it cannot be undone yet.
+         *     that a rebuild gives the same; a split undoes it.
          */
         post: operations["merge_profiles"];
         delete?: never;
@@ -449,6 +517,44 @@ export interface paths {
         get: operations["profile_messages"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/profiles/{id}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says that some identifiers of a profile are another person's. They go to a profile of their own, with the events that
+         *     carry them: the one that was merged, where they were one's before, otherwise a new one. It is an event like any other, so
+         *     that a rebuild gives the same.
+         */
+        post: operations["split_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/profiles/{id}/split/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a split would do as things are. Changes nothing. */
+        post: operations["preview_split"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1856,6 +1962,24 @@ export interface components {
             /** @description Where in it: its condition, its trigger, a branch, an exit. */
             place: string;
         };
+        /** @description How events are divided. */
+        Divided: {
+            /**
+             * Format: int64
+             * @description Events that stay.
+             */
+            kept: number;
+            /**
+             * Format: int64
+             * @description Events that go to the other person.
+             */
+            moved: number;
+            /**
+             * Format: int64
+             * @description Of those that stay: events that carry identifiers of both, so that they cannot be told apart.
+             */
+            shared: number;
+        };
         /** @description The DKIM records of the sender's domain. */
         Dkim: {
             /** @description The sender's domain. */
@@ -2031,6 +2155,48 @@ export interface components {
         FigureRequest: {
             /** @description Its text. */
             figure?: string;
+        };
+        /** @description A definition that is being filled from history. */
+        FillRow: {
+            /** @description The definition's id. */
+            definition: string;
+            /**
+             * Format: int64
+             * @description Events of history that were read.
+             */
+            history_events: number;
+            /**
+             * Format: int64
+             * @description No more than so many are to be read.
+             */
+            history_events_max: number;
+            /** @description Names the fill: `kind:id` of the definition. */
+            id: string;
+            /** @description No version of it is in force yet. */
+            is_new: boolean;
+            /** @description segment, trait, rule, table, journey or template. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * @description history while events are read and the former version holds; profiles while the new one is in force and goes from
+             *     profile to profile.
+             */
+            phase: string;
+            /**
+             * Format: int64
+             * @description Profiles that were decided.
+             */
+            profiles_done: number;
+            /**
+             * Format: int64
+             * @description Profiles there are; 0 while history is read.
+             */
+            profiles_total: number;
+            /** @description When it began. */
+            started_at: components["schemas"]["Time"];
+            /** @description running, paused or cancelling. */
+            state: string;
         };
         /** @description A fault in something a person wrote, or what deserves a look there. */
         Finding: {
@@ -2524,6 +2690,58 @@ export interface components {
                 sequence: number;
                 /** @description Who it speaks of: an id as given. */
                 who: string;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
+        Listing_FillRow: {
+            /** @description The rows. */
+            items: {
+                /** @description The definition's id. */
+                definition: string;
+                /**
+                 * Format: int64
+                 * @description Events of history that were read.
+                 */
+                history_events: number;
+                /**
+                 * Format: int64
+                 * @description No more than so many are to be read.
+                 */
+                history_events_max: number;
+                /** @description Names the fill: `kind:id` of the definition. */
+                id: string;
+                /** @description No version of it is in force yet. */
+                is_new: boolean;
+                /** @description segment, trait, rule, table, journey or template. */
+                kind: string;
+                /** @description Its name. */
+                name: string;
+                /**
+                 * @description history while events are read and the former version holds; profiles while the new one is in force and goes from
+                 *     profile to profile.
+                 */
+                phase: string;
+                /**
+                 * Format: int64
+                 * @description Profiles that were decided.
+                 */
+                profiles_done: number;
+                /**
+                 * Format: int64
+                 * @description Profiles there are; 0 while history is read.
+                 */
+                profiles_total: number;
+                /** @description When it began. */
+                started_at: components["schemas"]["Time"];
+                /** @description running, paused or cancelling. */
+                state: string;
             }[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
@@ -3103,6 +3321,13 @@ export interface components {
             /** @description The event's name. */
             name: string;
         };
+        /** @description An identifier that belongs to the other person. */
+        NamedIdentifier: {
+            /** @description user_id, email, phone, external or anonymous_id. */
+            kind: string;
+            /** @description Its value. */
+            value: string;
+        };
         /** @description A new key with its secret, shown this once. */
         NewKey: components["schemas"]["Key"] & {
             /** @description The secret. */
@@ -3213,6 +3438,25 @@ export interface components {
         Past: {
             /** @description Oldest first, the last is now. Empty in a workspace of more than 200,000 profiles. */
             points: components["schemas"]["Point"][];
+        };
+        /** @description A split that a profile had part in. */
+        PastSplit: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description How events were divided. */
+            events: components["schemas"]["Divided"];
+            /**
+             * Format: int64
+             * @description The profile that kept its number.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description The profile that was split off.
+             */
+            profile: number;
+            /** @description Why. */
+            reason: string;
         };
         /** @description Who a profile is. */
         Person: {
@@ -3344,6 +3588,8 @@ export interface components {
             identifiers: components["schemas"]["Identifier"][];
             /** @description Profiles that became part of it. */
             merged: components["schemas"]["Merge"][];
+            /** @description Splits it had part in, oldest first. */
+            splits: components["schemas"]["PastSplit"][];
         };
         /** @description A refused item. */
         Quarantined: {
@@ -3895,6 +4141,35 @@ export interface components {
             /** @description The token that the server printed at its start, or an API key. */
             token: string;
         };
+        /** @description What is to be split off. */
+        SplitAsk: {
+            /** @description The identifiers that belong to the other person. */
+            identifiers: components["schemas"]["NamedIdentifier"][];
+            /** @description Why; shown with both profiles. */
+            reason?: string;
+        };
+        /** @description What a split would do as things are. */
+        SplitOutlook: {
+            /** @description How events would be divided. */
+            events: components["schemas"]["Divided"];
+            /**
+             * Format: int64
+             * @description The former profile that would come back; null where a new one would be made.
+             */
+            former?: number | null;
+        };
+        /** @description A split. */
+        Splitting: {
+            events?: components["schemas"]["Divided"] | null;
+            /** @description The id of the event that says so. */
+            message_id: string;
+            /**
+             * Format: int64
+             * @description The profile of the other person; null where the split was not done within 20 seconds: it will be, and
+             *     `GET /api/profiles/{id}/explain` tells of it then.
+             */
+            profile?: number | null;
+        };
         /** @description How values are spread over profiles. */
         Spread: {
             /** @description Profiles that have a value. */
@@ -4333,6 +4608,7 @@ export type DecidedRow = components['schemas']['DecidedRow'];
 export type Decision = components['schemas']['Decision'];
 export type DecisionTable = components['schemas']['DecisionTable'];
 export type Dependent = components['schemas']['Dependent'];
+export type Divided = components['schemas']['Divided'];
 export type Dkim = components['schemas']['Dkim'];
 export type DkimRecord = components['schemas']['DkimRecord'];
 export type Entry = components['schemas']['Entry'];
@@ -4346,6 +4622,7 @@ export type Explanation = components['schemas']['Explanation'];
 export type FigureCheck = components['schemas']['FigureCheck'];
 export type FigurePreview = components['schemas']['FigurePreview'];
 export type FigureRequest = components['schemas']['FigureRequest'];
+export type FillRow = components['schemas']['FillRow'];
 export type Finding = components['schemas']['Finding'];
 export type FiringsOfDay = components['schemas']['FiringsOfDay'];
 export type Funnel = components['schemas']['Funnel'];
@@ -4376,6 +4653,7 @@ export type ListingDependent = components['schemas']['Listing_Dependent'];
 export type ListingEntry = components['schemas']['Listing_Entry'];
 export type ListingEventName = components['schemas']['Listing_EventName'];
 export type ListingEventRow = components['schemas']['Listing_EventRow'];
+export type ListingFillRow = components['schemas']['Listing_FillRow'];
 export type ListingItem = components['schemas']['Listing_Item'];
 export type ListingJourneyRow = components['schemas']['Listing_JourneyRow'];
 export type ListingKey = components['schemas']['Listing_Key'];
@@ -4400,6 +4678,7 @@ export type MessageEvent = components['schemas']['MessageEvent'];
 export type MessageRow = components['schemas']['MessageRow'];
 export type Minute = components['schemas']['Minute'];
 export type NameCount = components['schemas']['NameCount'];
+export type NamedIdentifier = components['schemas']['NamedIdentifier'];
 export type NewKey = components['schemas']['NewKey'];
 export type NodeCount = components['schemas']['NodeCount'];
 export type Outcome = components['schemas']['Outcome'];
@@ -4407,6 +4686,7 @@ export type Overlap = components['schemas']['Overlap'];
 export type Overlapping = components['schemas']['Overlapping'];
 export type Overview = components['schemas']['Overview'];
 export type Past = components['schemas']['Past'];
+export type PastSplit = components['schemas']['PastSplit'];
 export type Person = components['schemas']['Person'];
 export type Planned = components['schemas']['Planned'];
 export type Point = components['schemas']['Point'];
@@ -4451,6 +4731,9 @@ export type Session = components['schemas']['Session'];
 export type SessionWorkspace = components['schemas']['SessionWorkspace'];
 export type Settings = components['schemas']['Settings'];
 export type SignIn = components['schemas']['SignIn'];
+export type SplitAsk = components['schemas']['SplitAsk'];
+export type SplitOutlook = components['schemas']['SplitOutlook'];
+export type Splitting = components['schemas']['Splitting'];
 export type Spread = components['schemas']['Spread'];
 export type SqlAsk = components['schemas']['SqlAsk'];
 export type Statement = components['schemas']['Statement'];
@@ -4794,6 +5077,91 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Listing_EventName"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    fills: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_FillRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancel_fill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is given up. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    pause_fill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FillRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resume_fill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FillRow"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -5253,6 +5621,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Listing_MessageRow"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    split_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SplitAsk"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Splitting"];
+                };
+            };
+            /** @description It waits for the step. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Splitting"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    preview_split: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SplitAsk"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SplitOutlook"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -23,6 +23,8 @@ interface Options {
   method?: string;
   body?: unknown;
   signal?: AbortSignal;
+  /** The same call sent twice under one key has one effect. */
+  idempotencyKey?: string;
 }
 
 async function problemOf(response: Response): Promise<Problem> {
@@ -37,9 +39,10 @@ async function problemOf(response: Response): Promise<Problem> {
 }
 
 /** Calls the admin API; answers the parsed body, or `undefined` for an empty one. */
-export async function call<T>(path: string, { method = "GET", body, signal }: Options = {}): Promise<T> {
+export async function call<T>(path: string, { method = "GET", body, signal, idempotencyKey }: Options = {}): Promise<T> {
   const headers: Record<string, string> = { accept: "application/json" };
   if (method !== "GET") headers["x-rapport"] = "1";
+  if (idempotencyKey) headers["idempotency-key"] = idempotencyKey;
   if (body !== undefined) headers["content-type"] = "application/json";
   const response = await fetch(`/api${path}`, {
     method,

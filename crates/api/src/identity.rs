@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use crate::auth::Ws;
 use crate::extract::{At, Body};
 use crate::profiles::{self, Decision, Identifier, Merge};
+use crate::split::PastSplit;
 use crate::{App, Problem};
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -46,10 +47,12 @@ pub struct Provenance {
     pub decisions: Vec<Decision>,
     /// Profiles that became part of it.
     pub merged: Vec<Merge>,
+    /// Splits it had part in, oldest first.
+    pub splits: Vec<PastSplit>,
 }
 
 /// Says that two profiles are one person. History, identifiers and opt-outs become one. It is an event like any other, so
-/// that a rebuild gives the same; it cannot be undone yet.
+/// that a rebuild gives the same; a split undoes it.
 #[utoipa::path(post, path = "/api/profiles/{id}/merge", tag = "profiles", operation_id = "merge_profiles", params(("id" = i64, Path)), request_body = MergeAsk, responses((status = 202, body = Merging)))]
 async fn merge(
     State(app): State<App>,
@@ -66,10 +69,12 @@ async fn merge(
 #[utoipa::path(get, path = "/api/profiles/{id}/explain", tag = "profiles", operation_id = "explain_profile", params(("id" = i64, Path)), responses((status = 200, body = Provenance)))]
 async fn explain(State(app): State<App>, ws: Ws, At(id): At<i64>) -> Result<Json<Provenance>, Problem> {
     let profile = profiles::assemble(&app.platform, ws.0, ProfileId(id)).await?;
+    let splits = app.platform.store.splits(ws.0, ProfileId(profile.person.id)).await?;
     Ok(Json(Provenance {
         id: profile.person.id,
         identifiers: profile.identifiers,
         decisions: profile.decisions,
         merged: profile.merged,
+        splits: splits.into_iter().filter_map(PastSplit::of).collect(),
     }))
 }

@@ -9,6 +9,7 @@ mod conditions;
 mod consents;
 mod events;
 mod extract;
+mod fills;
 mod idempotency;
 mod identity;
 mod insight;
@@ -28,6 +29,7 @@ mod rules;
 mod segments;
 mod settings;
 mod shape;
+mod split;
 mod status;
 mod suppressions;
 mod tables;
@@ -91,6 +93,8 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(vocabulary::routes())
         .merge(insight::routes())
         .merge(identity::routes())
+        .merge(split::routes())
+        .merge(fills::routes())
         .merge(segments::routes())
         .merge(traits::routes())
         .merge(rfm::routes())

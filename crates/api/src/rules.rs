@@ -185,7 +185,7 @@ async fn one(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<Json<
 
 async fn save(app: &App, ws: Ws, id: Option<String>, draft: RuleDraft) -> Result<Rule, Problem> {
     let draft = Draft { id: id.or(draft.id), name: draft.name, body: draft.definition };
-    let row = app.platform.save_definition(ws.0, DefinitionKind::Rule, draft, "console").await?;
+    let row = crate::fills::save(app, ws, DefinitionKind::Rule, draft).await?;
     assemble(app, ws, &row.id).await
 }
 

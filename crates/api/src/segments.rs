@@ -219,7 +219,7 @@ async fn save(app: &App, ws: Ws, id: Option<String>, draft: SegmentDraft) -> Res
     let text = draft.condition.clone().text(&app.platform, ws.0)?;
     let body = crate::lists::document(&draft, &text);
     let draft = Draft { id: id.or(draft.id), name: draft.name, body };
-    let row = app.platform.save_definition(ws.0, DefinitionKind::Segment, draft, "console").await?;
+    let row = crate::fills::save(app, ws, DefinitionKind::Segment, draft).await?;
     assemble(&app.platform, ws.0, &row.id).await
 }
 

@@ -116,7 +116,7 @@ async fn one(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<Json<
 
 async fn save(app: &App, ws: Ws, id: Option<String>, draft: TableDraft) -> Result<DecisionTable, Problem> {
     let draft = Draft { id: id.or(draft.id), name: draft.name, body: draft.definition };
-    let row = app.platform.save_definition(ws.0, DefinitionKind::Table, draft, "console").await?;
+    let row = crate::fills::save(app, ws, DefinitionKind::Table, draft).await?;
     assemble(app, ws, &row.id).await
 }
 

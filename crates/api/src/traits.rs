@@ -254,7 +254,7 @@ async fn save(app: &App, ws: Ws, id: String, draft: TraitDraft) -> Result<Trait,
     let body = json!({"figure": draft.figure, "description": draft.description});
     let name = if draft.name.is_empty() { id.clone() } else { draft.name };
     let draft = Draft { id: Some(id), name, body };
-    let row = app.platform.save_definition(ws.0, DefinitionKind::Trait, draft, "console").await?;
+    let row = crate::fills::save(app, ws, DefinitionKind::Trait, draft).await?;
     assemble(app, ws, &row.id).await
 }
 

@@ -227,7 +227,7 @@ async fn another_workspace_sees_nothing_of_this_one_and_changes_nothing_in_it() 
                 method,
                 &path_of(path),
                 &theirs,
-                r#"{"profile":1,"with":1,"topic":"t","state":"unsubscribed"}"#,
+                r#"{"profile":1,"with":1,"topic":"t","state":"unsubscribed","identifiers":[{"kind":"user_id","value":"u"}]}"#,
             ))
             .await
     };

@@ -7,7 +7,7 @@
 //! a start after a crash takes it up again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use model::{Position, ProfileId, WorkspaceId};
@@ -15,6 +15,7 @@ use segment::{EventView, State};
 use serde::Serialize;
 
 use crate::Error;
+use crate::filling::{AtWork, LOOK_EVENTS, Running};
 use crate::platform::Platform;
 use crate::registry::{self, Edit, Registry};
 use crate::segments::DefinitionKind;
@@ -114,11 +115,10 @@ pub struct Progress {
     pub profiles_total: u64,
 }
 
+/// What is at work, for those who look.
 #[derive(Default)]
-struct Counters {
-    history_events: AtomicU64,
-    profiles_done: AtomicU64,
-    profiles_total: AtomicU64,
+pub(crate) struct Shared {
+    pub running: RwLock<HashMap<WorkspaceId, Arc<Running>>>,
 }
 
 /// The fills of all workspaces. One edit at a time.
@@ -126,7 +126,9 @@ struct Counters {
 pub(crate) struct Fills {
     edit: tokio::sync::Mutex<()>,
     open: RwLock<HashMap<WorkspaceId, Arc<Fill>>>,
-    counters: RwLock<HashMap<WorkspaceId, Arc<Counters>>>,
+    pub shared: Arc<Shared>,
+    /// Profiles that were split while history was read: what was read of them is of both.
+    split: Mutex<BTreeSet<(WorkspaceId, ProfileId)>>,
 }
 
 impl Fills {
@@ -135,17 +137,27 @@ impl Fills {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(&workspace).cloned()
     }
 
+    /// Notes the two that one profile became.
+    pub fn note_split(&self, workspace: WorkspaceId, ids: [ProfileId; 2]) {
+        let mut split = self.split.lock().unwrap_or_else(PoisonError::into_inner);
+        split.extend(ids.into_iter().map(|id| (workspace, id)));
+    }
+
+    /// The profiles of a workspace that were split since this was asked last.
+    fn take_split(&self, workspace: WorkspaceId) -> Vec<ProfileId> {
+        let mut split = self.split.lock().unwrap_or_else(PoisonError::into_inner);
+        let (theirs, others) = std::mem::take(&mut *split).into_iter().partition(|(of, _)| *of == workspace);
+        *split = others;
+        let theirs: BTreeSet<(WorkspaceId, ProfileId)> = theirs;
+        theirs.into_iter().map(|(_, id)| id).collect()
+    }
+
     fn set(&self, workspace: WorkspaceId, fill: Option<Fill>) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         match fill {
             Some(fill) => open.insert(workspace, Arc::new(fill)),
             None => open.remove(&workspace),
         };
-    }
-
-    fn counters(&self, workspace: WorkspaceId) -> Arc<Counters> {
-        let mut all = self.counters.write().unwrap_or_else(PoisonError::into_inner);
-        all.entry(workspace).or_default().clone()
     }
 }
 
@@ -157,32 +169,68 @@ struct Past {
 }
 
 impl Platform {
-    /// How far the definition that is being put in force has got; none when none is.
-    pub fn progress(&self, workspace: WorkspaceId) -> Option<Progress> {
-        let all = self.fills.counters.read().unwrap_or_else(PoisonError::into_inner);
-        all.get(&workspace).map(|counters| Progress {
-            history_events: counters.history_events.load(Ordering::Relaxed),
-            profiles_done: counters.profiles_done.load(Ordering::Relaxed),
-            profiles_total: counters.profiles_total.load(Ordering::Relaxed),
-        })
-    }
-
     /// Writes a version and switches over to it; nothing is written when it cannot be compiled.
     pub(crate) async fn put_in_force(
         &self,
         workspace: WorkspaceId,
         mut row: store::DefinitionRow,
     ) -> Result<store::DefinitionRow, Error> {
+        if let Some(other) = self.fills(workspace).into_iter().find(|fill| fill.is_paused) {
+            return Err(Error::Conflict(format!(
+                "The {} '{}' is being filled and rests: resume or cancel that first.",
+                other.kind, other.name
+            )));
+        }
         let _one = self.fills.edit.lock().await;
-        let outcome = self.switch_over(workspace, &mut row).await;
-        self.fills.counters.write().unwrap_or_else(PoisonError::into_inner).remove(&workspace);
+        let former = self.store.versions(workspace, &row.kind, &row.id).await?;
+        let is_new = former.first().is_none_or(|former| former.status == "deleted");
+        let mut work =
+            AtWork::begin(&self.fills.shared, workspace, Running::new(&row, is_new, self.clock.now()));
+        // An edit that an error cut short is finished first.
+        self.finish_former(workspace, &work.running).await?;
+        let outcome = self.switch_over(workspace, &mut row, &work.running, &BTreeSet::new()).await;
+        if outcome.is_err() && work.running.is_given_up() && work.running.is_in_force() {
+            self.go_back(workspace, &row).await?;
+        }
+        work.is_done = outcome.is_ok();
         outcome.map(|()| row)
     }
 
-    async fn switch_over(&self, workspace: WorkspaceId, row: &mut store::DefinitionRow) -> Result<(), Error> {
-        // An edit that an error cut short is finished first.
-        self.sweep(workspace).await?;
-        self.take_up_filling(workspace).await?;
+    async fn finish_former(&self, workspace: WorkspaceId, running: &Arc<Running>) -> Result<(), Error> {
+        self.sweep(workspace, running).await?;
+        self.take_up(workspace, running).await
+    }
+
+    /// Puts the former version of a definition in force again whose fill was given up half-way, or none.
+    async fn go_back(&self, workspace: WorkspaceId, row: &store::DefinitionRow) -> Result<(), Error> {
+        let versions = self.store.versions(workspace, &row.kind, &row.id).await?;
+        let former = versions.into_iter().find(|former| former.version < row.version);
+        let former = former.filter(|former| former.status != "deleted");
+        let is_gone = former.is_none();
+        let mut back = match former {
+            Some(former) => former,
+            None => store::DefinitionRow { status: "deleted".to_owned(), ..row.clone() },
+        };
+        (back.author, back.at) = (row.author.clone(), self.clock.now());
+        // What has not reached everybody is filled anew where something else needs it.
+        let unfilled = self.fills.of(workspace).map(|fill| fill.features.iter().copied().collect());
+        let running = Arc::new(Running::nameless(self.clock.now()));
+        self.switch_over(workspace, &mut back, &running, &unfilled.unwrap_or_default()).await?;
+        if is_gone && back.kind == DefinitionKind::Segment.name() {
+            self.end_memberships(workspace, &back.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn switch_over(
+        &self,
+        workspace: WorkspaceId,
+        row: &mut store::DefinitionRow,
+        running: &Arc<Running>,
+        unfilled: &BTreeSet<u32>,
+    ) -> Result<(), Error> {
+        // Splits until now are in whatever is read from here on.
+        self.fills.take_split(workspace);
         let versions = self.store.versions(workspace, &row.kind, &row.id).await?;
         row.version = 1 + versions.first().map_or(0, |former| former.version);
         let mut ids = registry::ids(&self.store, workspace).await?;
@@ -190,16 +238,20 @@ impl Platform {
         let settings = self.settings(workspace).await?;
         let next = Registry::load(&self.store, workspace, settings, &mut ids, Some(&edit)).await?;
         let mut features: BTreeSet<u32> = next.engine.fresh().iter().copied().collect();
+        let known: BTreeSet<u32> = next.engine.features().iter().map(|feature| feature.id).collect();
+        features.extend(unfilled.intersection(&known));
         let mut past = Past::default();
         if !features.is_empty() {
             let next = Arc::new(next);
-            past = self.history(workspace, &next, &features).await?;
+            past = self.history(workspace, &next, &features, running).await?;
             for _ in 0..CATCH_UP_ROUNDS_MAX {
+                running.go_on().await?;
                 if self.catch_up(workspace, &next, &features, &mut past).await? < CATCH_UP_EVENTS_MAX {
                     break;
                 }
             }
         }
+        running.go_on().await?;
         let step = self.wake.step.lock().await;
         let rebuilds = row.kind != DefinitionKind::Template.name();
         if rebuilds {
@@ -216,7 +268,9 @@ impl Platform {
         }
         let late: BTreeSet<u32> = next.engine.fresh().iter().copied().collect();
         if !late.is_empty() {
-            let mut more = self.history(workspace, &next, &late).await?;
+            // The stream waits: this part is neither rested in nor given up.
+            let hurried = Arc::new(Running::nameless(self.clock.now()));
+            let mut more = self.history(workspace, &next, &late, &hurried).await?;
             while self.catch_up(workspace, &next, &late, &mut more).await? > 0 {}
             for (id, state) in more.states {
                 past.states.entry(id).or_default().merge(state);
@@ -234,24 +288,27 @@ impl Platform {
             if row.kind == DefinitionKind::Trait.name() {
                 ids.extend(self.trait_used_by(workspace, &row.id).into_iter().map(|(_, id, _)| id));
             }
-            self.begin(workspace, features, Rebuilt::Of(ids), past).await?;
+            self.begin(workspace, features, Rebuilt::Of(ids), past, running).await?;
         }
+        running.came_in_force();
         drop(step);
-        self.sweep(workspace).await
+        self.sweep(workspace, running).await
     }
 
     /// Fills what a crash or an error left unfilled.
     pub(crate) async fn take_up_filling(&self, workspace: WorkspaceId) -> Result<(), Error> {
+        self.take_up(workspace, &Arc::new(Running::nameless(self.clock.now()))).await
+    }
+
+    async fn take_up(&self, workspace: WorkspaceId, running: &Arc<Running>) -> Result<(), Error> {
         let Some(features) = registry::filling(&self.store, workspace).await? else { return Ok(()) };
         let registry = self.registry(workspace);
-        let mut past = self.history(workspace, &registry, &features).await?;
+        let mut past = self.history(workspace, &registry, &features, running).await?;
         let step = self.wake.step.lock().await;
         while self.catch_up(workspace, &registry, &features, &mut past).await? > 0 {}
-        self.begin(workspace, features, Rebuilt::All, past).await?;
+        self.begin(workspace, features, Rebuilt::All, past, running).await?;
         drop(step);
-        self.sweep(workspace).await?;
-        self.fills.counters.write().unwrap_or_else(PoisonError::into_inner).remove(&workspace);
-        Ok(())
+        self.sweep(workspace, running).await
     }
 
     async fn begin(
@@ -260,6 +317,7 @@ impl Platform {
         features: BTreeSet<u32>,
         rebuilt: Rebuilt,
         past: Past,
+        running: &Running,
     ) -> Result<(), Error> {
         let mut states: HashMap<i64, State> = HashMap::with_capacity(past.states.len());
         for (id, state) in past.states {
@@ -270,8 +328,10 @@ impl Platform {
                 std::collections::hash_map::Entry::Vacant(place) => drop(place.insert(state)),
             }
         }
+        self.tell_apart_again(workspace, &features, &mut states).await?;
         let total = self.store.count_profiles(workspace).await?;
-        self.fills.counters(workspace).profiles_total.store(total as u64, Ordering::Relaxed);
+        running.profiles_total.store(total as u64, Ordering::Relaxed);
+        running.profiles_done.store(0, Ordering::Relaxed);
         let fill = Fill {
             features: features.into_iter().collect(),
             rebuilt,
@@ -282,11 +342,37 @@ impl Platform {
         Ok(())
     }
 
+    /// Profiles that were split while their history was read get each its own. The caller holds the step.
+    async fn tell_apart_again(
+        &self,
+        workspace: WorkspaceId,
+        features: &BTreeSet<u32>,
+        states: &mut HashMap<i64, State>,
+    ) -> Result<(), Error> {
+        let split = self.fills.take_split(workspace);
+        if split.is_empty() {
+            return Ok(());
+        }
+        while self.archive_next().await? > 0 {}
+        let (registry, now) = (self.registry(workspace), self.clock.now());
+        let features: Vec<u32> = features.iter().copied().collect();
+        let up_to = Position(self.stepped.load(Ordering::Acquire));
+        for id in split {
+            let id = ProfileId(self.lake.alias(id.0).unwrap_or(id.0));
+            let mut state = State::default();
+            for told in self.events_of(workspace, id, up_to).await? {
+                registry.engine.apply_only(&mut state, &features, &EventView::of(&told.event), now);
+            }
+            states.insert(id.0, state);
+        }
+        Ok(())
+    }
+
     /// Takes every profile that awaits its filled features through a step, some at a time.
-    async fn sweep(&self, workspace: WorkspaceId) -> Result<(), Error> {
+    async fn sweep(&self, workspace: WorkspaceId, running: &Running) -> Result<(), Error> {
         let Some(fill) = self.fills.of(workspace) else { return Ok(()) };
-        let counters = self.fills.counters(workspace);
         loop {
+            running.go_on().await?;
             let step = self.wake.step.lock().await;
             let after = ProfileId(fill.inner().swept);
             let rows = self.store.scan_profiles(workspace, after, SWEEP_PROFILES).await?;
@@ -297,7 +383,7 @@ impl Platform {
             sweep.sweep(rows.into_iter().filter(|row| fill.awaits(row.id)).collect())?;
             sweep.commit().await?;
             fill.swept(last);
-            counters.profiles_done.fetch_add(many, Ordering::Relaxed);
+            running.profiles_done.fetch_add(many, Ordering::Relaxed);
             drop(step);
         }
         registry::set_filling(&self.store, workspace, None).await?;
@@ -311,6 +397,7 @@ impl Platform {
         workspace: WorkspaceId,
         registry: &Arc<Registry>,
         features: &BTreeSet<u32>,
+        running: &Arc<Running>,
     ) -> Result<Past, Error> {
         let mut names: Vec<String> = registry
             .engine
@@ -327,16 +414,25 @@ impl Platform {
         }
         let (lake, registry, now) = (self.lake.clone(), registry.clone(), self.clock.now());
         let features: Vec<u32> = features.iter().copied().collect();
-        let counters = self.fills.counters(workspace);
+        running.history_events_max.fetch_add(lake.rows_at_most(workspace.0, &names), Ordering::Relaxed);
+        let running = running.clone();
+        let handle = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
             let mut states: HashMap<i64, State> = HashMap::new();
+            let mut given_up = None;
             lake.scan(workspace.0, &names, position, true, &mut |row| {
+                let read = running.history_events.fetch_add(1, Ordering::Relaxed);
+                if given_up.is_none() && read.is_multiple_of(LOOK_EVENTS) {
+                    given_up = handle.block_on(running.go_on()).err();
+                }
+                if given_up.is_some() {
+                    return;
+                }
                 let event = EventView::new(row.name, row.timestamp, row.properties);
                 let state = states.entry(row.profile_id).or_default();
                 registry.engine.apply_only(state, &features, &event, now);
-                counters.history_events.fetch_add(1, Ordering::Relaxed);
             })?;
-            Ok(Past { states, position })
+            given_up.map_or(Ok(Past { states, position }), Err)
         })
         .await
         .map_err(|error| Error::Bug(error.to_string()))?

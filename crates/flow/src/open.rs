@@ -111,6 +111,9 @@ impl Platform {
                 self.store.merges(workspace).await?.into_iter().map(|m| (m.source.0, m.target.0)).collect();
             self.lake.add_aliases(pairs.into_iter());
         }
+        let given = self.store.given_events().await?.into_iter();
+        let given = given.map(|(position, stored, profile)| lake::Moved { position, stored, profile });
+        self.lake.split(std::iter::empty(), std::iter::empty(), given);
         self.remember_clock().await?;
         let position = self.store.position("step").await?;
         self.stepped.store(position.0, std::sync::atomic::Ordering::Release);

@@ -79,6 +79,8 @@ pub(crate) struct Wake {
     pub relay: Notify,
     pub send: Notify,
     pub step: tokio::sync::Mutex<()>,
+    /// A profile was split.
+    pub split: Notify,
 }
 
 /// What workers and requests share. Everything durable lies behind `log`, `store` and `lake`.

@@ -2,7 +2,9 @@
 //! commits everything that follows, with the consumed position, in one transaction.
 
 mod merge;
+mod row;
 pub(crate) mod set_back;
+mod split;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,6 +26,9 @@ pub const STEP_EVENTS_MAX: usize = 2_000;
 pub const STEP_DUE_MAX: usize = 1_000;
 /// Open entries of one profile; more are refused.
 const ENTRIES_MAX: usize = 100;
+
+pub use row::message_id;
+pub(crate) use row::{entry_id, entry_row};
 
 pub(crate) type Key = (WorkspaceId, ProfileId);
 
@@ -54,6 +59,12 @@ pub struct Step<'a> {
     listing: Option<String>,
     /// History is taken: rules rest.
     quiet: bool,
+    /// What tells two people apart, when the one event of this step splits a profile.
+    pub(crate) apart: Option<Result<crate::split::Apart, String>>,
+    /// Of whom former profiles are a part after a split.
+    parted: Vec<(i64, i64)>,
+    /// Memberships change as a profile was split: nothing is done about it.
+    splitting: bool,
     pub(crate) commit: store::StepCommit,
 }
 
@@ -81,6 +92,9 @@ impl<'a> Step<'a> {
             undoes: false,
             listing: None,
             quiet: false,
+            apart: None,
+            parted: Vec::new(),
+            splitting: false,
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -177,6 +191,7 @@ impl<'a> Step<'a> {
                 fill.poured(written.map(|key| key.1));
             }
         }
+        self.platform.took_splits(&self.commit.splits, &self.parted);
         if !self.gone.is_empty() {
             self.platform.lake.add_aliases(self.gone.iter().map(|((_, from), into)| (from.0, into.0)));
         }
@@ -273,6 +288,7 @@ impl<'a> Step<'a> {
             None => self.resolve(event, identifiers),
         };
         self.merge_by_hand(key, event);
+        self.split(key, event);
         let registry = self.registry(event.workspace);
         let Some(working) = self.profiles.get_mut(&key) else { return };
         let folded = working.hot.profile.fold(event);
@@ -318,7 +334,7 @@ impl<'a> Step<'a> {
         self.listing = crate::lists::cause(event);
         self.quiet = event.backfill;
         self.settle(key);
-        (self.listing, self.quiet) = (None, false);
+        (self.listing, self.quiet, self.splitting) = (None, false, false);
         if !event.backfill {
             self.rules_on(key, event, &registry);
         }
@@ -479,9 +495,9 @@ impl<'a> Step<'a> {
                 (false, true) => set_back::CAUSE.to_owned(),
                 (false, false) => change.cause.to_string(),
             };
-            let cause = listed.unwrap_or(cause);
+            let cause = if self.splitting { crate::split::CAUSE.to_owned() } else { listed.unwrap_or(cause) };
             if let Some(rule) = change.segment.strip_prefix(segment::RULE_PREFIX) {
-                if change.entered && !self.quiet && !repeats {
+                if change.entered && !self.quiet && !repeats && !self.splitting {
                     ruled.push((rule.to_owned(), cause, edited));
                 }
                 continue;
@@ -561,38 +577,5 @@ impl<'a> Step<'a> {
                 }
             }
         }
-    }
-}
-
-/// A message's id follows from its send key: a second planning is the same message.
-pub fn message_id(send_key: &str) -> String {
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(send_key.as_bytes()))
-}
-
-pub(crate) fn entry_id(key: Key, journey: &str, entry_key: &str, cause: &str) -> String {
-    let text = format!("{}/{}/{journey}/{entry_key}/{cause}", key.0, key.1);
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
-}
-
-pub(crate) fn entry_row(
-    key: Key,
-    entry: &journey::Entry,
-    ended: Option<&str>,
-    passed: Vec<String>,
-    now: Timestamp,
-) -> store::EntryRow {
-    store::EntryRow {
-        workspace: key.0,
-        id: entry.id.clone(),
-        journey: entry.journey.clone(),
-        version: entry.version,
-        profile: key.1,
-        node: entry.node.clone(),
-        key: entry.key.clone(),
-        entered_at: entry.entered_at,
-        due_at: entry.due_at,
-        exited_at: ended.map(|_| now),
-        exit_reason: ended.map(str::to_owned),
-        passed,
     }
 }

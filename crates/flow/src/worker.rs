@@ -124,13 +124,23 @@ impl Platform {
         let _one = self.wake.step.lock().await;
         let from = self.stepped.load(Ordering::Acquire);
         let records = self.log.read(Position(from + 1), STEP_EVENTS_MAX).await?;
-        let Some((last, _)) = records.last() else { return Ok(0) };
-        let events = records
+        if records.is_empty() {
+            return Ok(0);
+        }
+        let mut events = records
             .iter()
             .map(|(position, bytes)| codec::decode_event(*position, bytes))
             .collect::<Result<Vec<_>, _>>()?;
+        // What splits a profile needs everything before it committed: it is a step of its own.
+        if let Some(at) = events.iter().position(crate::split::splits) {
+            events.truncate(at.max(1));
+        }
+        let last = Position(from + events.len() as i64);
         let next = self.store.max_profile_id().await?;
-        let mut step = Step::new(self, Position(from), *last, next);
+        let mut step = Step::new(self, Position(from), last, next);
+        if crate::split::splits(&events[0]) {
+            step.apart = self.apart(&events[0], Position(from)).await?;
+        }
         step.events(&events).await?;
         step.commit().await?;
         let now = self.clock.now();
@@ -231,7 +241,10 @@ impl Platform {
             let known = identifiers
                 .into_iter()
                 .find_map(|id| index.get(&(event.workspace, id.kind, id.value)).copied());
-            let owner = emit::subject(&event).or(known);
+            let owner = match self.lake.moved(position.0) {
+                Some(given) => Some(ProfileId(given)),
+                None => emit::subject(&event).or(known),
+            };
             (position, event, owner.map(|id| ProfileId(self.lake.alias(id.0).unwrap_or(id.0))))
         };
         Ok(events.into_iter().map(owned).collect())

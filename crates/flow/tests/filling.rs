@@ -140,3 +140,134 @@ async fn a_definition_that_cannot_be_compiled_leaves_no_version_behind() {
     assert_eq!(shop.platform.store.versions(W, "segment", "a").await.unwrap().len(), 1);
     assert_eq!(shop.platform.registry(W).segments["a"].condition, SAID);
 }
+
+/// Waits, without a clock, until something is being filled.
+async fn until_filling(shop: &Shop) -> String {
+    loop {
+        if let Some(fill) = shop.platform.fills(W).pop() {
+            return fill.key;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn until_some_are_in(shop: &Shop, segment: &str) {
+    while members(shop, segment).await == 0 {}
+}
+
+#[tokio::test]
+async fn a_paused_fill_rests_while_the_stream_goes_on_and_ends_exactly_when_it_is_resumed() {
+    let shop = shop().await;
+    let save =
+        shop.save(DefinitionKind::Segment, "twice", json!({"where": "count \"Said\" in last 30 days >= 2"}));
+    let turn = async {
+        let key = until_filling(&shop).await;
+        assert_eq!(key, "segment:twice");
+        assert!(shop.platform.rest_fill(W, &key, true).expect("it rests").is_paused);
+        send(&shop, (0..100).map(|user| said(&shop, PROFILES + user, user)).collect()).await;
+        while shop.platform.round(Work::Events).await.unwrap() > 0 {}
+        let seen = shop.platform.fills(W).pop().expect("it has not ended");
+        assert!(seen.is_paused && seen.is_new && seen.profiles_done < PROFILES as u64, "{seen:?}");
+        let other = shop.save(DefinitionKind::Segment, "b", json!({"where": SAID})).await;
+        assert!(other.unwrap_err().to_string().contains("resume or cancel"), "nothing waits for ever");
+        assert!(shop.platform.rest_fill(W, "segment:other", true).is_err());
+        assert!(!shop.platform.rest_fill(W, &key, false).expect("it goes on").is_paused);
+    };
+    let (saved, ()) = tokio::join!(save, turn);
+    assert_eq!(saved.expect("in force"), 1);
+    assert!(shop.platform.fills(W).is_empty());
+    shop.work().await;
+    assert_eq!(members(&shop, "twice").await, 100);
+}
+
+#[tokio::test]
+async fn a_fill_that_is_cancelled_before_it_is_in_force_was_never_written() {
+    let shop = shop().await;
+    let save = shop.save(DefinitionKind::Segment, "once", json!({"where": SAID}));
+    let cancel = async {
+        let key = until_filling(&shop).await;
+        shop.platform.cancel_fill(W, &key).await
+    };
+    let (saved, cancelled) = tokio::join!(save, cancel);
+    cancelled.expect("it is given up");
+    assert!(saved.unwrap_err().to_string().contains("cancelled"));
+    assert!(shop.platform.store.versions(W, "segment", "once").await.unwrap().is_empty());
+    shop.segment("once", SAID).await;
+    assert_eq!(members(&shop, "once").await, PROFILES, "it can be saved again");
+}
+
+#[tokio::test]
+async fn a_fill_that_is_cancelled_half_way_leaves_nobody_in_what_was_new_and_the_former_version_of_what_was_not()
+ {
+    let shop = shop().await;
+    send(&shop, (0..10).map(|user| said(&shop, PROFILES + user, user)).collect()).await;
+    shop.work().await;
+    let cancelled = async |condition: &str, began: &dyn Fn(usize) -> bool| {
+        let save = shop.save(DefinitionKind::Segment, "s", json!({"where": condition}));
+        let cancel = async {
+            let key = until_filling(&shop).await;
+            while !began(members(&shop, "s").await) {}
+            shop.platform.cancel_fill(W, &key).await
+        };
+        let (saved, cancelled) = tokio::join!(save, cancel);
+        cancelled.expect("it is given up");
+        assert!(saved.unwrap_err().to_string().contains("cancelled"));
+    };
+    cancelled(SAID, &|many| many > 0).await;
+    assert_eq!(members(&shop, "s").await, 0);
+    assert!(shop.platform.definition(W, DefinitionKind::Segment, "s").await.unwrap().is_none());
+
+    shop.segment("s", "count \"Said\" in last 30 days >= 2").await;
+    assert_eq!(members(&shop, "s").await, 10);
+    cancelled("count \"Said\" in last 60 days < 2", &|many| many > 10).await;
+    assert_eq!(members(&shop, "s").await, 10, "as it was");
+    let now = shop.platform.definition(W, DefinitionKind::Segment, "s").await.unwrap().unwrap();
+    assert!(now.body.contains(">= 2"), "{}", now.body);
+    send(&shop, vec![said(&shop, 1_000_000, 20), said(&shop, 1_000_001, PROFILES - 1)]).await;
+    shop.work().await;
+    assert_eq!(members(&shop, "s").await, 12, "it is as true as before");
+    let crashed = shop.crashed().await;
+    crashed.work().await;
+    assert_eq!(members(&crashed, "s").await, 12);
+}
+
+#[tokio::test]
+async fn a_paused_fill_that_a_crash_cuts_short_is_taken_up_at_the_next_start() {
+    let mut shop = shop().await;
+    {
+        let save = shop.save(DefinitionKind::Segment, "once", json!({"where": SAID}));
+        let pause = async {
+            let key = until_filling(&shop).await;
+            until_some_are_in(&shop, "once").await;
+            shop.platform.rest_fill(W, &key, true).expect("it rests");
+            members(&shop, "once").await
+        };
+        tokio::pin!(save);
+        let filled = tokio::select! {
+            biased;
+            filled = pause => filled,
+            _ = &mut save => panic!("the fill was over before it could rest"),
+        };
+        assert!(filled > 0 && filled < PROFILES, "{filled}");
+    }
+    shop = shop.crashed().await;
+    assert_eq!(members(&shop, "once").await, PROFILES);
+    shop.work().await;
+    assert_eq!(shop.count("Segment Entered").await, PROFILES, "each once");
+}
+
+#[tokio::test]
+async fn nobody_enters_a_journey_by_a_fill() {
+    let shop = shop().await;
+    shop.template("hello", "<p>Hello</p>").await;
+    let mut journey = common::wait_then_send(1, "hello");
+    journey["trigger"] = json!({"event": "Segment Entered"});
+    shop.journey("greet", journey).await;
+    shop.segment("once", SAID).await;
+    shop.work().await;
+    assert_eq!((shop.count("Segment Entered").await, shop.entries().await.len()), (PROFILES, 0));
+    // Who comes in by what he does is greeted.
+    send(&shop, vec![said(&shop, 1_000_000, PROFILES)]).await;
+    shop.work().await;
+    assert_eq!(shop.entries().await.len(), 1);
+}

@@ -8,6 +8,7 @@ use model::Timestamp;
 use model::time::MINUTE;
 
 use crate::files::{self, FileEntry, Manifest};
+use crate::owners::Owners;
 use crate::{Error, scan};
 
 /// Rows in memory after which a flush is due.
@@ -78,7 +79,7 @@ pub struct Lake {
     manifest: RwLock<Arc<Manifest>>,
     /// The number of the last try to write, also of one that failed: no path is written twice.
     writing: Mutex<u64>,
-    aliases: RwLock<HashMap<i64, i64>>,
+    pub(crate) owners: RwLock<Arc<Owners>>,
     pub(crate) columns: crate::columns::Cache,
 }
 
@@ -99,7 +100,7 @@ impl Lake {
             buffer: Mutex::new(buffer),
             manifest: RwLock::new(Arc::new(manifest)),
             writing,
-            aliases: RwLock::default(),
+            owners: RwLock::default(),
             columns: crate::columns::Cache::new(crate::columns::BYTES_MAX),
         })
     }
@@ -228,26 +229,6 @@ impl Lake {
         *self.manifest.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         // The merged files stay until the next start: a scan may be reading them.
         Ok(gone)
-    }
-
-    /// Says that profiles have become part of others.
-    pub fn add_aliases(&self, pairs: impl Iterator<Item = (i64, i64)>) {
-        self.aliases.write().unwrap_or_else(PoisonError::into_inner).extend(pairs);
-    }
-
-    /// The profile that this one became part of.
-    pub fn alias(&self, id: i64) -> Option<i64> {
-        let aliases = self.aliases.read().unwrap_or_else(PoisonError::into_inner);
-        follow(&aliases, id)
-    }
-
-    pub(crate) fn with_aliases<T>(&self, read: impl FnOnce(&HashMap<i64, i64>) -> T) -> T {
-        read(&self.aliases.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// All aliases, for a scan or query.
-    pub(crate) fn aliases(&self) -> HashMap<i64, i64> {
-        self.aliases.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

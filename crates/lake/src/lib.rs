@@ -9,11 +9,14 @@ mod condition;
 mod error;
 mod files;
 mod guard;
+mod owners;
+mod person;
 mod query;
 mod scan;
 mod udf;
 
 pub use archive::{Lake, Row};
 pub use error::Error;
+pub use owners::Moved;
 pub use query::{Answer, Column, ColumnType, QueryLimits, Table, events_columns, table_names_in};
 pub use scan::{ScanRow, parquet_columns, read_parquet};

@@ -14,7 +14,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, col};
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext, col, lit};
 use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use model::{Timestamp, Value};
@@ -255,12 +255,18 @@ impl Lake {
             let stored = context.read_parquet(paths, options).await.map_err(invalid)?;
             frame = stored.union(frame).map_err(invalid)?;
         }
-        let resolve = udf::resolve(self.aliases());
+        let owners = self.owners_now();
+        let has_moved = owners.has_moved();
+        let resolve = udf::resolve(owners);
         let columns: Vec<_> = SCHEMA
             .fields()
             .iter()
             .map(|field| match field.name().as_str() {
-                "profile_id" => resolve.call(vec![col("profile_id")]).alias("profile_id"),
+                // The position is read only where it can matter.
+                "profile_id" => {
+                    let position = if has_moved { col("position") } else { lit(0_i64) };
+                    resolve.call(vec![col("profile_id"), position]).alias("profile_id")
+                }
                 name => col(name),
             })
             .chain([col("name").alias("event")])

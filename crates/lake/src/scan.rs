@@ -7,11 +7,11 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use model::column::covers;
 use model::{Map, Timestamp, Value};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::archive::follow;
 use crate::files::{FileEntry, SCHEMA};
 use crate::{Error, Lake};
 
@@ -49,11 +49,7 @@ impl Lake {
         each: &mut dyn FnMut(&ScanRow<'_>),
     ) -> Result<(), Error> {
         let (manifest, buffered) = self.snapshot();
-        let aliases = self.aliases();
-        let canonical = |id: i64| follow(&aliases, id).unwrap_or(id);
-        let covers = |known: &str, name: &str| {
-            known == name || known.strip_suffix('*').is_some_and(|beginning| name.starts_with(beginning))
-        };
+        let owners = self.owners_now();
         let wanted = |name: &str| names.is_empty() || names.iter().any(|known| covers(known, name));
         for file in manifest.files.iter().filter(|file| file.workspace == workspace) {
             if !file.names.iter().any(|name| wanted(name)) {
@@ -61,7 +57,7 @@ impl Lake {
             }
             scan_file(&self.dir.join(&file.path), with_properties, &mut |row| {
                 if row.position <= up_to_position && wanted(row.name) {
-                    each(&ScanRow { profile_id: canonical(row.profile_id), ..*row });
+                    each(&ScanRow { profile_id: owners.of(row.profile_id, row.position), ..*row });
                 }
             })?;
         }
@@ -69,7 +65,7 @@ impl Lake {
             if row.workspace == workspace && row.position <= up_to_position && wanted(&row.name) {
                 each(&ScanRow {
                     position: row.position,
-                    profile_id: canonical(row.profile_id),
+                    profile_id: owners.of(row.profile_id, row.position),
                     name: &row.name,
                     timestamp: row.timestamp,
                     properties: if with_properties { &row.properties } else { "{}" },
@@ -77,6 +73,19 @@ impl Lake {
             }
         }
         Ok(())
+    }
+}
+
+impl Lake {
+    /// No more rows than these have to be looked at for events of these names (all when empty).
+    pub fn rows_at_most(&self, workspace: i64, names: &[String]) -> u64 {
+        let (manifest, buffered) = self.snapshot();
+        let wanted = |name: &str| names.is_empty() || names.iter().any(|known| covers(known, name));
+        let files = manifest.files.iter().filter(|file| file.workspace == workspace);
+        let files = files.filter(|file| file.names.iter().any(|name| wanted(name)));
+        let rows: u64 = files.map(|file| file.rows).sum();
+        let theirs = buffered.iter().filter(|row| row.workspace == workspace && wanted(&row.name));
+        rows + theirs.count() as u64
     }
 }
 

@@ -1,6 +1,5 @@
 //! Functions of our SQL: reading JSON text by a dotted path, and resolving merged profiles.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
@@ -9,7 +8,7 @@ use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use serde_json::Value;
 
-use crate::archive::follow;
+use crate::owners::Owners;
 
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     match value.get(path) {
@@ -88,19 +87,21 @@ pub fn all() -> Vec<ScalarUDF> {
     vec![json_text, json_number, json_bool]
 }
 
-/// The profile that a stored one has become part of. Not for queries: aliases are of all workspaces.
-pub fn resolve(aliases: HashMap<i64, i64>) -> ScalarUDF {
+/// The profile that the event at a position belongs to now. Not for queries: it knows all workspaces.
+pub fn resolve(owners: Arc<Owners>) -> ScalarUDF {
     create_udf(
         "resolve_profile",
-        vec![DataType::Int64],
+        vec![DataType::Int64, DataType::Int64],
         DataType::Int64,
         Volatility::Immutable,
         Arc::new(move |arguments: &[ColumnarValue]| {
             let arrays = ColumnarValue::values_to_arrays(arguments)?;
-            let resolved: Int64Array = arrays[0]
-                .as_primitive::<Int64Type>()
+            let (stored, positions) =
+                (arrays[0].as_primitive::<Int64Type>(), arrays[1].as_primitive::<Int64Type>());
+            let resolved: Int64Array = stored
                 .iter()
-                .map(|id| id.map(|id| follow(&aliases, id).unwrap_or(id)))
+                .zip(positions)
+                .map(|(id, position)| Some(owners.of(id?, position.unwrap_or(0))))
                 .collect();
             Ok(ColumnarValue::Array(Arc::new(resolved) as ArrayRef))
         }),

@@ -238,6 +238,12 @@ impl State {
         self.version = 0;
     }
 
+    /// Takes over which memberships stood: the next settling decides all of them anew and tells what differs.
+    pub fn keep_members(&mut self, former: &State) {
+        self.members = former.members.clone();
+        self.version = 0;
+    }
+
     /// Asks the next settling to decide every membership anew.
     pub fn unsettle(&mut self) {
         self.version = 0;

@@ -58,6 +58,39 @@ pub struct MergeRow {
     pub reason: String,
 }
 
+/// A profile was split: some of its identifiers belong to another person.
+#[derive(Clone, Debug, Default)]
+pub struct SplitRow {
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// The id of the event that says so.
+    pub message_id: String,
+    /// The profile that keeps what was not named.
+    pub source: ProfileId,
+    /// The profile that got the named identifiers; none when nothing was to be split.
+    pub target: Option<ProfileId>,
+    /// When.
+    pub at: Timestamp,
+    /// Why, or why not.
+    pub reason: String,
+    /// Events that went to `target`.
+    pub moved: i64,
+    /// Events that stayed, those of `shared` among them.
+    pub kept: i64,
+    /// Events that stayed as they carry identifiers of both.
+    pub shared: i64,
+    /// For writing: former profiles that become part of `target`.
+    pub repointed: Vec<ProfileId>,
+    /// For writing: messages to these addresses are of `target`.
+    pub addresses: Vec<String>,
+    /// For writing: entries of `target`.
+    pub entries: Vec<String>,
+    /// For writing: consent of both.
+    pub consents: Vec<ConsentRow>,
+    /// For writing: events that are whose it cannot be told from elsewhere.
+    pub given: Vec<crate::split::Given>,
+}
+
 /// A profile entered or left a segment.
 #[derive(Clone, Debug)]
 pub struct MembershipChange {
@@ -277,6 +310,10 @@ pub struct StepCommit {
     pub profiles: Vec<ProfileRow>,
     /// Profiles merged away: their rows are removed.
     pub merges: Vec<MergeRow>,
+    /// What those were known by.
+    pub merged_identifiers: Vec<IdentifierRow>,
+    /// Profiles that are two people.
+    pub splits: Vec<SplitRow>,
     /// Identifiers to point at their profile.
     pub identifiers: Vec<IdentifierRow>,
     /// Entries and exits.

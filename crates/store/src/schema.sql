@@ -23,6 +23,18 @@ CREATE TABLE IF NOT EXISTS merge (
   workspace INTEGER NOT NULL, source INTEGER NOT NULL, target INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,
   PRIMARY KEY (workspace, source)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS merged_identifier (
+  workspace INTEGER NOT NULL, source INTEGER NOT NULL, kind INTEGER NOT NULL, value TEXT NOT NULL,
+  PRIMARY KEY (workspace, source, kind, value)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS split (
+  workspace INTEGER NOT NULL, message_id TEXT NOT NULL, source INTEGER NOT NULL, target INTEGER, at INTEGER NOT NULL,
+  reason TEXT NOT NULL, moved INTEGER NOT NULL, kept INTEGER NOT NULL, shared INTEGER NOT NULL,
+  PRIMARY KEY (workspace, message_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS given_event (
+  position INTEGER PRIMARY KEY, stored INTEGER NOT NULL, profile INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS membership (
   workspace INTEGER NOT NULL, segment TEXT NOT NULL, profile INTEGER NOT NULL, since INTEGER NOT NULL, cause TEXT NOT NULL,
   PRIMARY KEY (workspace, segment, profile)

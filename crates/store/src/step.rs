@@ -7,6 +7,7 @@ use model::{IdentifierKind, Position, ProfileId, Timestamp, WorkspaceId};
 use serde_json::{Value, json};
 
 use crate::row::{ConsentRow, Emitted, EntryRow, NewMessage, ProfileRow, StepCommit};
+use crate::split::{put_merged_identifiers, put_splits};
 use crate::sql::{Row, Transaction, query};
 use crate::{Error, Store};
 
@@ -141,6 +142,8 @@ impl Store {
         move_position(open, commit).await?;
         put_profiles(open, &commit.profiles).await?;
         put_merges(open, commit).await?;
+        put_merged_identifiers(open, &commit.merged_identifiers).await?;
+        put_splits(open, &commit.splits).await?;
         put_identifiers(open, commit).await?;
         put_memberships(open, commit).await?;
         put_consents(open, &commit.consents).await?;

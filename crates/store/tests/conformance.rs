@@ -6,6 +6,9 @@
     reason = "helpers of tests; the server is named by the environment"
 )]
 
+#[path = "conformance/split.rs"]
+mod split;
+
 use std::collections::HashSet;
 use std::future::Future;
 

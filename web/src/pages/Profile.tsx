@@ -9,6 +9,7 @@ import { Explain } from "../parts/Explain";
 import { A, Avatar, Empty, Figure, Figures, Head, List, Loaded, Section, Status, Trouble, Waiting, When } from "../parts/parts";
 import { Copy, Value } from "../parts/Value";
 import { stateOf } from "./Messages";
+import { Split } from "./Split";
 import { Timeline } from "./Timeline";
 
 const TABS = ["overview", "segments", "timeline", "messages"];
@@ -142,7 +143,7 @@ function Together({ profile }: { profile: Profile }) {
     ...(profile.merged ?? []).map((merge) => ({ at: merge.at, one: null, merge })),
   ].sort((a, b) => a.at.localeCompare(b.at));
   return (
-    <Section title="Identifiers" note="how they came together, oldest first">
+    <Section title="Identifiers" note="how they came together, oldest first" more={<Split profile={profile} />}>
       <ol className="trace" style={{ paddingTop: 14 }} data-testid="together">
         {steps.map(({ at, one, merge }, index) => {
           const Icon = one ? (MARKS[one.kind] ?? IconHash) : IconGitMerge;

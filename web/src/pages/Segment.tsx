@@ -8,6 +8,7 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { call, params, useGet, useListing, type Coverage, type Dependent, type Listing, type Profile, type ProfileRow, type Segment } from "../api";
 import { brief, count, share, words } from "../format";
+import { Filling } from "../parts/Filling";
 import { Growth } from "../parts/Growth";
 import { Overlap } from "../parts/Overlap";
 import { A, Avatar, Empty, Figure, Figures, Head, List, Loaded, Section, Sparkline, Status, Trouble, useNow, Waiting, When } from "../parts/parts";
@@ -53,6 +54,7 @@ function Body({ segment }: { segment: Segment }) {
           ? <Button onClick={() => void navigate({ to: `${to}/edit` as never })}>Edit the condition</Button>
           : <Button variant="default" onClick={() => void navigate({ to: `${to}/source` as never })}>{segment.kind === "sql" ? "Edit the query" : "Edit"}</Button>}
       </Head>
+      <Filling of={`segment:${segment.id}`} />
       <Figures>
         <Figure name="Members now" value={segment.count} note={moved === null ? "counted as events arrive" : young ? <>counted since it was made, <When at={made} /></> : `${moved >= 0 ? "+" : "−"}${count(Math.abs(moved))} in ${trend.length} days`} to="/profiles" search={{ segment: segment.id }} />
         {kept.length > 2 && <div className="figure"><div className="name">By day</div><div style={{ marginTop: 10 }}><Sparkline values={kept} width={180} height={34} label={`Members by day, from ${count(kept[0])} to ${count(kept.at(-1))}`} /></div></div>}

@@ -9,6 +9,7 @@ import { placeOf } from "../editors/condition";
 import { readKept, useDraft, type Mode } from "../editors/draft";
 import type { Tree } from "../editors/tree";
 import { count } from "../format";
+import { Filling } from "../parts/Filling";
 import { Head, Loaded, Section, Trouble, Waiting } from "../parts/parts";
 import { Reach } from "../parts/Reach";
 
@@ -126,6 +127,7 @@ function Editor({ segment, vocabulary, where: given, tree }: Given) {
         {!opened && (draft.asked || draft.gaps > 0) && <span className="muted small saved">Draft kept in this browser</span>}
         <Button onClick={() => void save()} loading={saving} disabled={cannot !== undefined} title={cannot}>Save segment</Button>
       </Head>
+      {saving && <Filling />}
       {refusal && refused.length === 0 && <Trouble error={refusal} title="The segment could not be saved" retry={() => void save()} />}
       <div className="side">
         <div style={{ minWidth: 0 }}>

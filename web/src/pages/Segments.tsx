@@ -4,6 +4,7 @@ import { IconPlus, IconSearch } from "@tabler/icons-react";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useListing, type Segment } from "../api";
 import { count } from "../format";
+import { Filling } from "../parts/Filling";
 import { A, Empty, Head, List, Sparkline, Status, When, type Column } from "../parts/parts";
 
 export function Segments() {
@@ -20,6 +21,7 @@ export function Segments() {
   return (
     <>
       <Head title="Segments" line="Groups of people that fill and empty by themselves, to the second, as events arrive and time passes.">{byList}{create}</Head>
+      <Filling />
       {(list.rows.length > 5 || needle) && (
         <div className="filters">
           <TextInput className="grow" leftSection={<IconSearch size={16} aria-hidden />} placeholder="Name, purpose or condition" aria-label="Find segments" value={search.q ?? ""} onChange={(event) => write(event.currentTarget.value)} maw={340} />

@@ -26,6 +26,11 @@ impl Step<'_> {
     pub(super) fn merge(&mut self, into: Key, other: ProfileId, reason: String) {
         let from = (into.0, other);
         let Some(theirs) = self.profiles.remove(&from) else { return };
+        // What it was known by tells a split whom to give back.
+        self.commit.merged_identifiers.extend(theirs.hot.profile.identifiers.iter().map(|known| {
+            let (kind, value) = (known.kind, known.value.clone());
+            store::IdentifierRow { workspace: into.0, kind, value, profile: other }
+        }));
         self.dirty.remove(&from);
         for owner in self.index.values_mut().filter(|owner| **owner == other) {
             *owner = into.1;
@@ -106,7 +111,13 @@ impl Platform {
                 "Both are the same profile already: there is nothing to merge.",
             ));
         }
-        let message_id = format!("merge-{}-{}", into.id, other.id);
+        let apart = self.store.splits(workspace, into.id).await?;
+        let apart = apart.iter().filter(|split| split.source == other.id || split.target == Some(other.id));
+        // Who was split and is merged again is merged by another event than the first time.
+        let message_id = match apart.count() {
+            0 => format!("merge-{}-{}", into.id, other.id),
+            again => format!("merge-{}-{}-{again}", into.id, other.id),
+        };
         let properties = json!({"with": other.id.0, "reason": reason});
         let now = self.clock.now();
         let event = emit::event(workspace, into.id, NAME, message_id.clone(), now, properties);

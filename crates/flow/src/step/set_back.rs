@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::time::SECOND;
 use model::{Event, Position, ProfileId, Timestamp, Trust, Value, WorkspaceId};
-use serde_json::json;
 
 use super::{Key, Step};
 use crate::platform::Platform;
@@ -23,8 +22,8 @@ const PROFILES_AT_ONCE: i64 = 1_000;
 
 /// Whether an event of ours tells of a membership that changed by no deed: it fires no journey.
 pub(super) fn tells_nothing_new(event: &Event, cause: &Value) -> bool {
-    event.trust == Trust::Internal
-        && (*cause == json!(segment::Cause::Definition.to_string()) || *cause == json!(CAUSE))
+    let told = [&segment::Cause::Definition.to_string(), CAUSE, crate::split::CAUSE];
+    event.trust == Trust::Internal && cause.as_str().is_some_and(|cause| told.contains(&cause))
 }
 
 /// What is known of the clock, and which memberships were undone because it was set back.

@@ -14,7 +14,8 @@ type Base = (Arc<Vec<u32>>, Arc<Vec<i64>>);
 type Place = (usize, Option<Names>);
 
 enum Part {
-    Base(Base),
+    /// With the generation of owners it was read by.
+    Base(Base, u64),
     Property(Arc<Coded>),
 }
 
@@ -126,16 +127,19 @@ impl Cache {
         &self,
         file: &str,
         row: usize,
+        generation: u64,
         read: impl FnOnce() -> Result<(Vec<u32>, Vec<i64>), Error>,
     ) -> Result<Base, Error> {
         let place = (row, None);
-        if let Some(Part::Base(base)) = self.inner().find(file, &place) {
+        if let Some(Part::Base(base, of)) = self.inner().find(file, &place)
+            && *of == generation
+        {
             return Ok(base.clone());
         }
         let (profiles, times) = read()?;
         let bytes = 12 * profiles.len() + 100;
         let base = (Arc::new(profiles), Arc::new(times));
-        self.inner().put(file, place, Part::Base(base.clone()), bytes, self.bytes_max);
+        self.inner().put(file, place, Part::Base(base.clone(), generation), bytes, self.bytes_max);
         Ok(base)
     }
 
@@ -199,15 +203,16 @@ mod tests {
         let base = || Ok((vec![1; 80], vec![1; 80]));
         let unread =
             || -> Result<(Vec<u32>, Vec<i64>), Error> { Err(Error::Corrupt("read again".to_owned())) };
-        cache.base("a", 0, base).unwrap();
-        cache.base("b", 0, base).unwrap();
-        cache.base("a", 0, unread).unwrap();
-        cache.base("c", 0, base).unwrap();
+        cache.base("a", 0, 0, base).unwrap();
+        cache.base("b", 0, 0, base).unwrap();
+        cache.base("a", 0, 0, unread).unwrap();
+        cache.base("c", 0, 0, base).unwrap();
         assert!(cache.bytes() <= 3_000);
-        assert!(cache.base("a", 0, unread).is_ok());
-        assert!(cache.base("b", 0, unread).is_err());
+        assert!(cache.base("a", 0, 0, unread).is_ok());
+        assert!(cache.base("b", 0, 0, unread).is_err());
+        assert!(cache.base("a", 0, 1, unread).is_err(), "owners have changed since");
         cache.keep(|file| file == "c");
-        assert!(cache.base("a", 0, unread).is_err());
+        assert!(cache.base("a", 0, 0, unread).is_err());
         assert_eq!(cache.bytes(), 12 * 80 + 100);
     }
 }

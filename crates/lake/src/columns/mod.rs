@@ -19,6 +19,7 @@ use extract::Extractor;
 use read::Slice;
 
 use crate::archive::{Row, follow};
+use crate::owners::Owners;
 use crate::{Error, Lake};
 
 /// What is kept of all columns. Units: bytes.
@@ -47,6 +48,7 @@ impl Lake {
     /// `Corrupt` when a file cannot be read.
     pub fn columns(&self, workspace: i64, wanted: &[Wanted]) -> Result<Vec<Rows>, Error> {
         let (manifest, buffered) = self.snapshot();
+        let owners = self.owners_now();
         let known: HashSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
         self.columns.keep(|file| known.contains(file));
         let mut out = Vec::new();
@@ -59,20 +61,21 @@ impl Lake {
             let slices = self.columns.slices(&file.path, || read::slices(&path))?;
             for slice in slices.iter() {
                 if let Some(properties) = asked(wanted, &slice.name, slice.first, slice.last) {
-                    out.push(self.rows_of(&file.path, slice, &properties)?);
+                    out.push(self.slice_of(&file.path, slice, &properties, &owners)?);
                 }
             }
         }
         let theirs = buffered.iter().filter(|row| row.workspace == workspace);
-        out.extend(in_memory(theirs.map(AsRef::as_ref), wanted));
+        out.extend(in_memory(theirs.map(AsRef::as_ref), wanted, &owners));
         Ok(out)
     }
 
-    fn rows_of(&self, file: &str, slice: &Slice, wanted: &[Names]) -> Result<Rows, Error> {
+    fn slice_of(&self, file: &str, slice: &Slice, wanted: &[Names], owners: &Owners) -> Result<Rows, Error> {
         let path = self.dir.join(file);
         let range: Range<usize> = slice.rows.clone();
-        let (profiles, times) =
-            self.columns.base(file, slice.rows.start, || read::base(&path, range.clone()))?;
+        let (profiles, times) = self
+            .columns
+            .base(file, slice.rows.start, owners.generation, || read::base(&path, range.clone(), owners))?;
         let columns = self.columns.properties(file, slice.rows.start, wanted, |missing| {
             read::properties(&path, range.clone(), missing)
         })?;
@@ -82,23 +85,22 @@ impl Lake {
     /// Which profile each number has become part of, itself when of none; `None` when none has. At least as long as
     /// `size`, and longer when later numbers have become part of others.
     pub fn owners(&self, size: usize) -> Option<Vec<u32>> {
-        self.with_aliases(|aliases| {
-            let last = aliases.keys().filter(|id| read::number(**id) != u32::MAX).max()?;
-            let size = size.max(read::number(*last) as usize + 1);
-            let mut owners: Vec<u32> = (0..size as u32).collect();
-            for id in aliases.keys() {
-                let place = usize::try_from(*id).ok().and_then(|id| owners.get_mut(id));
-                if let (Some(place), Some(into)) = (place, follow(aliases, *id)) {
-                    *place = read::number(into);
-                }
+        let aliases = &self.owners_now().aliases;
+        let last = aliases.keys().filter(|id| read::number(**id) != u32::MAX).max()?;
+        let size = size.max(read::number(*last) as usize + 1);
+        let mut owners: Vec<u32> = (0..size as u32).collect();
+        for id in aliases.keys() {
+            let place = usize::try_from(*id).ok().and_then(|id| owners.get_mut(id));
+            if let (Some(place), Some(into)) = (place, follow(aliases, *id)) {
+                *place = read::number(into);
             }
-            Some(owners)
-        })
+        }
+        Some(owners)
     }
 }
 
 /// Rows that are in no file yet, each name by itself in the order of time.
-fn in_memory<'a>(rows: impl Iterator<Item = &'a Row>, wanted: &[Wanted]) -> Vec<Rows> {
+fn in_memory<'a>(rows: impl Iterator<Item = &'a Row>, wanted: &[Wanted], owners: &Owners) -> Vec<Rows> {
     let mut names: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in rows.filter(|row| wanted.iter().any(|each| covers(&each.event, &row.name))) {
         names.entry(&row.name).or_default().push(row);
@@ -120,7 +122,9 @@ fn in_memory<'a>(rows: impl Iterator<Item = &'a Row>, wanted: &[Wanted]) -> Vec<
         }
         out.push(Rows {
             name: name.to_owned(),
-            profiles: Arc::new(rows.iter().map(|row| read::number(row.profile_id)).collect()),
+            profiles: Arc::new(
+                rows.iter().map(|row| read::number(owners.given(row.profile_id, row.position))).collect(),
+            ),
             times: Arc::new(rows.iter().map(|row| row.timestamp.micros()).collect()),
             properties,
         });

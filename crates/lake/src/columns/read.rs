@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection
 
 use super::extract::Extractor;
 use crate::Error;
+use crate::owners::Owners;
 
 /// Rows read at once.
 const BATCH_ROWS: usize = 8_192;
@@ -88,12 +89,19 @@ pub fn slices(path: &Path) -> Result<Vec<Slice>, Error> {
 }
 
 /// Whose the rows of a range are and when they happened.
-pub fn base(path: &Path, range: Range<usize>) -> Result<(Vec<u32>, Vec<i64>), Error> {
+pub fn base(path: &Path, range: Range<usize>, owners: &Owners) -> Result<(Vec<u32>, Vec<i64>), Error> {
     let (mut profiles, mut times) = (Vec::with_capacity(range.len()), Vec::with_capacity(range.len()));
     let many = range.len();
-    read(path, &["profile_id", "timestamp"], Some(range), &mut |batch| {
+    let all = ["profile_id", "timestamp", "position"];
+    let columns = if owners.has_moved() { &all[..] } else { &all[..2] };
+    read(path, columns, Some(range), &mut |batch| {
         let ids = column(batch, "profile_id")?.as_primitive::<Int64Type>().values();
-        profiles.extend(ids.iter().map(|id| number(*id)));
+        if owners.has_moved() {
+            let positions = column(batch, "position")?.as_primitive::<Int64Type>().values();
+            profiles.extend(ids.iter().zip(positions).map(|(id, at)| number(owners.given(*id, *at))));
+        } else {
+            profiles.extend(ids.iter().map(|id| number(*id)));
+        }
         times.extend_from_slice(
             column(batch, "timestamp")?.as_primitive::<TimestampMicrosecondType>().values(),
         );
