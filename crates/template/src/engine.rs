@@ -1,6 +1,7 @@
 //! Compiling a source once and rendering it many times.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::error::{Error, Place, Result};
 use crate::escape::Context;
@@ -56,6 +57,12 @@ pub struct Options {
     pub zone: String,
     /// The currency of `money`, an ISO 4217 code.
     pub currency: String,
+    /// The language of dates and numbers, and which translations are taken: `en`, `de-AT`.
+    pub locale: String,
+    /// What `t` reads: texts by key, or by language and key. Without it, `translations` of the data.
+    pub translations: Option<Arc<model::Map>>,
+    /// Whether `raw` and `{{{ }}}` may print values as they are.
+    pub raw: bool,
     /// What may be used up.
     pub limits: Limits,
 }
@@ -69,6 +76,9 @@ impl Default for Options {
             partials_see_data: true,
             zone: "UTC".into(),
             currency: "USD".into(),
+            locale: "en".into(),
+            translations: None,
+            raw: true,
             limits: Limits::default(),
         }
     }
@@ -88,7 +98,7 @@ pub struct Missing {
 pub struct Trace {
     /// Names that led to nothing and printed nothing.
     pub missing: Vec<Missing>,
-    /// `default` filters that took effect.
+    /// `default` filters, `fallback:` arguments and `fallback` sections that took effect.
     pub fallbacks: Vec<Missing>,
     /// Values that could not be used as written.
     pub errors: Vec<String>,
@@ -107,7 +117,11 @@ impl Trace {
         self.missing.extend(other.missing.into_iter().map(named));
         self.fallbacks.extend(other.fallbacks.into_iter().map(named));
         self.errors.extend(other.errors);
-        self.pending.extend(other.pending);
+        for ask in other.pending {
+            if !self.pending.contains(&ask) {
+                self.pending.push(ask);
+            }
+        }
     }
 }
 
@@ -224,10 +238,14 @@ impl Program {
     /// Renders to text.
     ///
     /// # Errors
-    /// Limits and `abort` always; values that cannot be used only with `OnError::Raise`.
+    /// Limits and `abort` always; values that cannot be used only with `OnError::Raise`. While something is pending
+    /// only limits: the render is not complete then.
     pub fn render(&self, data: &dyn Object, options: &Options) -> Result<(String, Trace)> {
         let mut run = Run::new(self, data, options);
-        run.run()?;
-        Ok((run.out, run.trace))
+        match run.run() {
+            // Without what is pending nothing else is certain: the host fetches it and renders again.
+            Err(error) if run.trace.pending.is_empty() || matches!(error, Error::Limit { .. }) => Err(error),
+            _ => Ok((run.out, run.trace)),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Runs a compiled template against data, within limits.
 
 mod repeat;
+mod supply;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -68,6 +69,10 @@ pub(crate) struct Run<'a, 'o> {
     changed: Option<String>,
     source: (&'a str, &'a str),
     captures: usize,
+    /// How often something was missing or could not be used.
+    gaps: u64,
+    /// Whether what the last chain began with was nothing.
+    began_with_nil: bool,
 }
 
 impl<'a, 'o> Run<'a, 'o> {
@@ -90,6 +95,8 @@ impl<'a, 'o> Run<'a, 'o> {
             changed: None,
             source: ("", &program.source),
             captures: 0,
+            gaps: 0,
+            began_with_nil: false,
         }
     }
 
@@ -220,6 +227,7 @@ impl<'a, 'o> Run<'a, 'o> {
                 self.out.push_str(&format!("Liquid {kind} ({file}line {line}): {}", error.message()));
             }
         }
+        self.gaps += 1;
         if self.trace.errors.len() < TRACE_MAX {
             self.trace.errors.push(error.to_string());
         }
@@ -233,7 +241,7 @@ impl<'a, 'o> Run<'a, 'o> {
             Kind::Output(chain, context) => {
                 let value = self.chain(chain, at);
                 let value = self.lift(at, value)?;
-                if value.is_nil() && chain.filters.is_empty() {
+                if self.began_with_nil && !chain.filters.iter().any(|call| &*call.name == "default") {
                     self.note_missing(&chain.value, at);
                 }
                 self.print(at, *context, &value)?;
@@ -313,6 +321,9 @@ impl<'a, 'o> Run<'a, 'o> {
                 return Err(Error::Abort { place: self.place(at), reason });
             }
             Kind::Inline(body) => return self.body(body),
+            Kind::Supply(supply) => return self.supply(at, supply),
+            Kind::Fallback(first, other) => return self.fallback(at, first, other),
+            Kind::Variant(variant) => return self.variant(at, variant),
         }
         Ok(Flow::Next)
     }
@@ -368,10 +379,7 @@ impl<'a, 'o> Run<'a, 'o> {
 
     fn note_missing(&mut self, expr: &'a Expr, at: u32) {
         let Expr::Var(path) = expr else { return };
-        if self.trace.missing.len() < TRACE_MAX && !self.trace.missing.iter().any(|m| m.name == *path.text) {
-            let place = self.place(at);
-            self.trace.missing.push(crate::engine::Missing { name: path.text.to_string(), place });
-        }
+        self.note_gap(path.text.to_string(), at);
     }
 
     fn lookup(&self, slot: u32) -> Option<Val<'a>> {
@@ -451,14 +459,10 @@ impl<'a, 'o> Run<'a, 'o> {
 
     pub fn chain(&mut self, chain: &'a Chain, at: u32) -> Eval<Val<'a>> {
         let mut value = self.eval(&chain.value)?;
+        let began_with_nil = value.is_nil();
         for call in &chain.filters {
             let Some(run) = call.run else {
-                let name = format!("filter {}", call.name);
-                if self.trace.missing.len() < TRACE_MAX && !self.trace.missing.iter().any(|m| m.name == name)
-                {
-                    let place = self.place(at);
-                    self.trace.missing.push(crate::engine::Missing { name, place });
-                }
+                self.note_gap(format!("filter {}", call.name), at);
                 continue;
             };
             let mut args = Args { positional: Vec::with_capacity(call.args.len()), named: Vec::new() };
@@ -468,16 +472,16 @@ impl<'a, 'o> Run<'a, 'o> {
             for (key, arg) in &call.named {
                 args.named.push((key, self.eval(arg)?));
             }
-            if &*call.name == "default" && value.is_blank() && self.trace.fallbacks.len() < TRACE_MAX {
+            if &*call.name == "default" && value.is_blank() {
                 let name = match &chain.value {
                     Expr::Var(path) => path.text.to_string(),
                     _ => "value".into(),
                 };
-                let place = self.place(at);
-                self.trace.fallbacks.push(crate::engine::Missing { name, place });
+                self.note_fallback(name, at);
             }
             value = run(self, value, &args)?;
         }
+        self.began_with_nil = began_with_nil;
         Ok(value)
     }
 

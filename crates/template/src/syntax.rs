@@ -1,10 +1,12 @@
 //! Templates as trees: text, output and tags, with the place of each in the author's source.
 
+mod supply;
 mod tags;
 
 use crate::error::{Error, Place, Result};
 use crate::escape::{Context, Scanner};
 use crate::expression::{Chain, Condition, Expr, Parser, Symbols, Wrong};
+pub(crate) use supply::{Asked, Supply, Then, Variant};
 
 /// A part of a template; `at` is a byte of the source.
 #[derive(Debug)]
@@ -33,6 +35,9 @@ pub(crate) enum Kind {
     Continue,
     Abort(Chain),
     Inline(Body),
+    Supply(Box<Supply>),
+    Fallback(Body, Body),
+    Variant(Box<Variant>),
 }
 
 pub(crate) type Body = Vec<Node>;
@@ -408,12 +413,16 @@ impl<'s> Syntax<'s> {
                 (Kind::IfChanged(body), blank)
             }
             "liquid" => self.liquid(&tag)?,
+            "recommend" | "catalog" | "feed" | "coupon" => self.supply(&tag)?,
+            "fallback" => self.fallback(&tag)?,
+            "variant" => self.variant(&tag)?,
             name => {
-                let message = if name.starts_with("end") || matches!(name, "else" | "elsif" | "when") {
-                    format!("Unexpected tag '{name}': it closes or continues nothing")
-                } else {
-                    format!("Unknown tag '{name}'")
-                };
+                let message =
+                    if name.starts_with("end") || matches!(name, "else" | "elsif" | "when" | "otherwise") {
+                        format!("Unexpected tag '{name}': it closes or continues nothing")
+                    } else {
+                        format!("Unknown tag '{name}'")
+                    };
                 return self.error(tag.at, message);
             }
         }))
