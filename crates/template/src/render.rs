@@ -73,6 +73,8 @@ pub(crate) struct Run<'a, 'o> {
     gaps: u64,
     /// Whether what the last chain began with was nothing.
     began_with_nil: bool,
+    /// The place of the chain that is being evaluated.
+    now_at: u32,
 }
 
 impl<'a, 'o> Run<'a, 'o> {
@@ -97,6 +99,7 @@ impl<'a, 'o> Run<'a, 'o> {
             captures: 0,
             gaps: 0,
             began_with_nil: false,
+            now_at: 0,
         }
     }
 
@@ -479,6 +482,7 @@ impl<'a, 'o> Run<'a, 'o> {
                 };
                 self.note_fallback(name, at);
             }
+            self.now_at = at;
             value = run(self, value, &args)?;
         }
         self.began_with_nil = began_with_nil;

@@ -1,7 +1,9 @@
 //! The standard filters and ours, found by name at compile time.
 
 mod date;
+mod hash;
 mod list;
+mod locale;
 mod math;
 mod text;
 
@@ -66,7 +68,18 @@ pub(crate) fn find(name: &str) -> Option<Filter> {
         "plus" => math::plus,
         "round" => math::round,
         "times" => math::times,
-        "money" => math::money,
+        "money" => locale::money,
+        "number" => locale::number,
+        "pluralize" => locale::pluralize,
+        "t" => locale::t,
+        "md5" => hash::md5,
+        "sha1" => hash::sha1,
+        "sha256" => hash::sha256,
+        "sha512" => hash::sha512,
+        "hmac_md5" => hash::hmac_md5,
+        "hmac_sha1" => hash::hmac_sha1,
+        "hmac_sha256" => hash::hmac_sha256,
+        "hmac_sha512" => hash::hmac_sha512,
         "append" => text::append,
         "base64_decode" => text::base64_decode,
         "base64_encode" => text::base64_encode,
@@ -98,6 +111,8 @@ pub(crate) fn find(name: &str) -> Option<Filter> {
         "upcase" => text::upcase,
         "url_decode" => text::url_decode,
         "url_encode" => text::url_encode,
+        "url_escape" => text::url_escape,
+        "url_param_escape" => text::url_param_escape,
         "compact" => list::compact,
         "concat" => list::concat,
         "find" => list::find,

@@ -135,6 +135,16 @@ impl<'a> Run<'a, '_> {
         }))
     }
 
+    /// A part of the root of the data.
+    pub(crate) fn root(&self, name: &str) -> Option<Val<'a>> {
+        self.data.get(name)
+    }
+
+    /// Records a text without a translation, at the tag that is being printed.
+    pub(crate) fn missing_text(&mut self, key: &str) {
+        self.note_gap(format!("translation '{key}'"), self.now_at);
+    }
+
     /// Records that a fallback took effect.
     pub(crate) fn note_fallback(&mut self, name: String, at: u32) {
         if self.trace.fallbacks.len() < TRACE_MAX {
