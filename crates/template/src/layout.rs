@@ -124,6 +124,11 @@ impl Scan<'_> {
         let mut i = from;
         let mut copied = from;
         while i < to {
+            // Inside a tag bytes are read one by one.
+            if !self.source.is_char_boundary(i) {
+                i += 1;
+                continue;
+            }
             let rest = &self.source[i..to];
             if self.in_comment {
                 match rest.find("-->") {

@@ -12,6 +12,7 @@ pub mod links;
 pub mod message;
 mod number;
 pub mod plain;
+pub mod reference;
 mod render;
 pub mod supply;
 mod syntax;

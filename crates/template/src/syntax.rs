@@ -201,7 +201,7 @@ impl<'s> Syntax<'s> {
         }
         self.trim = false;
         if bytes[1] == b'{' {
-            let Some(close) = rest.find("}}") else {
+            let Some(close) = rest[2..].find("}}").map(|at| at + 2) else {
                 return self.error(start, "Variable '{{' was not properly terminated with '}}'");
             };
             self.at += close + 2;
@@ -219,7 +219,7 @@ impl<'s> Syntax<'s> {
             }
             return Ok(Piece::Output(inner, inner_at, start));
         }
-        let Some(close) = rest.find("%}") else {
+        let Some(close) = rest[2..].find("%}").map(|at| at + 2) else {
             return self.error(start, "Tag '{%' was not properly terminated with '%}'");
         };
         self.at += close + 2;
