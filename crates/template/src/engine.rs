@@ -6,10 +6,63 @@ use std::sync::Arc;
 use crate::error::{Error, Place, Result};
 use crate::escape::Context;
 use crate::expression::Symbols;
+use crate::handlebars::Reader;
 use crate::render::Run;
 use crate::supply::Ask;
 use crate::syntax::{Body, Syntax};
 use crate::value::Object;
+
+/// The language a template is written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Liquid.
+    #[default]
+    Liquid,
+    /// Handlebars.
+    Handlebars,
+}
+
+impl std::str::FromStr for Engine {
+    type Err = String;
+    fn from_str(name: &str) -> std::result::Result<Engine, String> {
+        match name {
+            "liquid" => Ok(Engine::Liquid),
+            "handlebars" => Ok(Engine::Handlebars),
+            other => Err(format!("there is no template language '{other}': use 'liquid' or 'handlebars'")),
+        }
+    }
+}
+
+/// The byte ranges of all that belongs to the language and not to the text, in order; whether each prints.
+pub(crate) fn spans(engine: Engine, source: &str) -> Result<Vec<(std::ops::Range<usize>, bool)>> {
+    match engine {
+        Engine::Liquid => crate::syntax::spans(source),
+        Engine::Handlebars => crate::handlebars::spans(source),
+    }
+}
+
+/// A source as a tree, with the partials it names.
+struct Parsed {
+    body: Body,
+    partials: Vec<String>,
+    dynamic: bool,
+}
+
+fn parse(engine: Engine, source: &str, symbols: &mut Symbols, context: Context) -> Result<Parsed> {
+    match engine {
+        Engine::Liquid => {
+            let mut syntax = Syntax::new(source, symbols, context);
+            let body = syntax.parse()?;
+            Ok(Parsed { body, partials: syntax.partials, dynamic: syntax.dynamic_partials })
+        }
+        Engine::Handlebars => {
+            let mut reader = Reader::new(source, symbols, context)?;
+            let body = reader.parse()?;
+            Ok(Parsed { body, partials: reader.partials, dynamic: reader.dynamic_partials })
+        }
+    }
+}
 
 /// What a render may use up. Units: as named; all are hard.
 #[derive(Clone, Debug)]
@@ -175,22 +228,23 @@ fn registered<'p>(partials: &'p Partials, name: &str) -> Option<(&'p str, &'p st
 }
 
 impl Program {
-    /// Compiles `source`; `escape` chooses escaping by HTML context.
+    /// Compiles Liquid; `escape` chooses escaping by HTML context.
     ///
     /// # Errors
     /// Syntax errors and limits, with line and column.
     pub fn compile(source: &str, partials: &Partials, escape: bool) -> Result<Program> {
-        let context = if escape { Context::Text } else { Context::Plain };
-        Program::compile_in(source, partials, context)
+        Program::compile_as(Engine::Liquid, source, partials, escape)
     }
 
-    fn compile_in(source: &str, partials: &Partials, context: Context) -> Result<Program> {
+    /// Compiles `source`, and the partials it can reach, in the language `engine`.
+    ///
+    /// # Errors
+    /// As `compile`.
+    pub fn compile_as(engine: Engine, source: &str, partials: &Partials, escape: bool) -> Result<Program> {
+        let context = if escape { Context::Text } else { Context::Plain };
         let mut symbols = Symbols::default();
         let (forloop, tablerowloop) = (symbols.slot("forloop"), symbols.slot("tablerowloop"));
-        let mut syntax = Syntax::new(source, &mut symbols, context);
-        let body = syntax.parse()?;
-        let mut wanted = std::mem::take(&mut syntax.partials);
-        let mut dynamic = syntax.dynamic_partials;
+        let Parsed { body, partials: mut wanted, mut dynamic } = parse(engine, source, &mut symbols, context)?;
         let mut compiled: HashMap<String, Partial> = HashMap::new();
         loop {
             if dynamic {
@@ -203,10 +257,14 @@ impl Program {
                 continue;
             }
             symbols.slot(key.rsplit('/').next().unwrap_or(key));
-            let mut syntax = Syntax::new(text, &mut symbols, context);
-            let body = syntax.parse().map_err(|e| e.in_file(key));
-            wanted.append(&mut syntax.partials);
-            dynamic = syntax.dynamic_partials && compiled.len() < partials.len();
+            let body = match parse(engine, text, &mut symbols, context) {
+                Ok(mut parsed) => {
+                    wanted.append(&mut parsed.partials);
+                    dynamic = parsed.dynamic && compiled.len() < partials.len();
+                    Ok(parsed.body)
+                }
+                Err(error) => Err(error.in_file(key)),
+            };
             compiled.insert(key.to_owned(), Partial { source: text.into(), body });
         }
         Ok(Program {

@@ -1,7 +1,10 @@
 //! Runs a compiled template against data, within limits.
 
+pub(crate) mod handlebars;
 mod repeat;
 mod supply;
+
+pub(crate) use supply::recommended;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -75,6 +78,7 @@ pub(crate) struct Run<'a, 'o> {
     began_with_nil: bool,
     /// The place of the chain that is being evaluated.
     now_at: u32,
+    contexts: handlebars::Contexts<'a>,
 }
 
 impl<'a, 'o> Run<'a, 'o> {
@@ -100,6 +104,7 @@ impl<'a, 'o> Run<'a, 'o> {
             gaps: 0,
             began_with_nil: false,
             now_at: 0,
+            contexts: handlebars::Contexts::new(data),
         }
     }
 
@@ -183,6 +188,7 @@ impl<'a, 'o> Run<'a, 'o> {
         result.map_err(|fault| match fault {
             Fault::Value(message) => Error::Render { place: self.place(at), message },
             Fault::Limit(message) => Error::Limit { place: self.place(at), message },
+            Fault::Refused(reason) => Error::Abort { place: self.place(at), reason },
         })
     }
 
@@ -327,6 +333,7 @@ impl<'a, 'o> Run<'a, 'o> {
             Kind::Supply(supply) => return self.supply(at, supply),
             Kind::Fallback(first, other) => return self.fallback(at, first, other),
             Kind::Variant(variant) => return self.variant(at, variant),
+            Kind::Block(block) => return self.block(at, block),
         }
         Ok(Flow::Next)
     }
@@ -457,6 +464,8 @@ impl<'a, 'o> Run<'a, 'o> {
                 Val::Range(range_end(&first)?, range_end(&last)?)
             }
             Expr::Var(path) => self.path(path)?,
+            Expr::Here(here) => self.here(here),
+            Expr::Call(call) => self.invoke(call)?,
         })
     }
 

@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Supply(Box<Supply>),
     Fallback(Body, Body),
     Variant(Box<Variant>),
+    /// What only Handlebars has.
+    Block(Box<crate::handlebars::Block>),
 }
 
 pub(crate) type Body = Vec<Node>;
@@ -84,7 +86,7 @@ pub(crate) struct Include {
 pub(crate) const DEPTH_MAX: usize = 100;
 /// Bytes of one source.
 pub(crate) const SOURCE_BYTES_MAX: usize = 1024 * 1024;
-const NODES_MAX: usize = 100_000;
+pub(crate) const NODES_MAX: usize = 100_000;
 
 /// Parses one source.
 pub(crate) struct Syntax<'s> {

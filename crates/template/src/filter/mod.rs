@@ -19,10 +19,10 @@ pub(crate) struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    fn get(&self, i: usize) -> Option<&Val<'a>> {
+    pub(crate) fn get(&self, i: usize) -> Option<&Val<'a>> {
         self.positional.get(i)
     }
-    fn need(&self, i: usize) -> Result<&Val<'a>, Fault> {
+    pub(crate) fn need(&self, i: usize) -> Result<&Val<'a>, Fault> {
         match self.positional.get(i) {
             Some(v) => Ok(v),
             None => {
@@ -44,12 +44,12 @@ impl<'a> Args<'a> {
     fn integer(&self, i: usize, default: i64) -> Result<i64, Fault> {
         self.get(i).map_or(Ok(default), number::integer)
     }
-    fn named(&self, key: &str) -> Option<&Val<'a>> {
+    pub(crate) fn named(&self, key: &str) -> Option<&Val<'a>> {
         self.named.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
     }
 }
 
-type Out<'a> = Result<Val<'a>, Fault>;
+pub(crate) type Out<'a> = Result<Val<'a>, Fault>;
 
 /// A filter.
 pub(crate) type Filter = for<'a, 'o, 'x, 'y> fn(&'x mut Run<'a, 'o>, Val<'a>, &'y Args<'a>) -> Out<'a>;

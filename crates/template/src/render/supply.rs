@@ -93,7 +93,7 @@ impl<'a> Run<'a, '_> {
         }
     }
 
-    fn value(&mut self, at: u32, expr: &'a crate::expression::Expr) -> Result<Val<'a>> {
+    pub(super) fn value(&mut self, at: u32, expr: &'a crate::expression::Expr) -> Result<Val<'a>> {
         let value = self.eval(expr);
         self.lift(at, value)
     }
@@ -138,6 +138,11 @@ impl<'a> Run<'a, '_> {
     /// A part of the root of the data.
     pub(crate) fn root(&self, name: &str) -> Option<Val<'a>> {
         self.data.get(name)
+    }
+
+    /// The place of what is being evaluated.
+    pub(crate) fn now_at(&self) -> u32 {
+        self.now_at
     }
 
     /// Records a text without a translation, at the tag that is being printed.
