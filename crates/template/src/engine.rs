@@ -1,14 +1,68 @@
 //! Compiling a source once and rendering it many times.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::error::{Error, Place, Result};
 use crate::escape::Context;
 use crate::expression::Symbols;
+use crate::handlebars::Reader;
 use crate::render::Run;
 use crate::supply::Ask;
 use crate::syntax::{Body, Syntax};
 use crate::value::Object;
+
+/// The language a template is written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Liquid.
+    #[default]
+    Liquid,
+    /// Handlebars.
+    Handlebars,
+}
+
+impl std::str::FromStr for Engine {
+    type Err = String;
+    fn from_str(name: &str) -> std::result::Result<Engine, String> {
+        match name {
+            "liquid" => Ok(Engine::Liquid),
+            "handlebars" => Ok(Engine::Handlebars),
+            other => Err(format!("there is no template language '{other}': use 'liquid' or 'handlebars'")),
+        }
+    }
+}
+
+/// The byte ranges of all that belongs to the language and not to the text, in order; whether each prints.
+pub(crate) fn spans(engine: Engine, source: &str) -> Result<Vec<(std::ops::Range<usize>, bool)>> {
+    match engine {
+        Engine::Liquid => crate::syntax::spans(source),
+        Engine::Handlebars => crate::handlebars::spans(source),
+    }
+}
+
+/// A source as a tree, with the partials it names.
+struct Parsed {
+    body: Body,
+    partials: Vec<String>,
+    dynamic: bool,
+}
+
+fn parse(engine: Engine, source: &str, symbols: &mut Symbols, context: Context) -> Result<Parsed> {
+    match engine {
+        Engine::Liquid => {
+            let mut syntax = Syntax::new(source, symbols, context);
+            let body = syntax.parse()?;
+            Ok(Parsed { body, partials: syntax.partials, dynamic: syntax.dynamic_partials })
+        }
+        Engine::Handlebars => {
+            let mut reader = Reader::new(source, symbols, context)?;
+            let body = reader.parse()?;
+            Ok(Parsed { body, partials: reader.partials, dynamic: reader.dynamic_partials })
+        }
+    }
+}
 
 /// What a render may use up. Units: as named; all are hard.
 #[derive(Clone, Debug)]
@@ -56,6 +110,12 @@ pub struct Options {
     pub zone: String,
     /// The currency of `money`, an ISO 4217 code.
     pub currency: String,
+    /// The language of dates and numbers, and which translations are taken: `en`, `de-AT`.
+    pub locale: String,
+    /// What `t` reads: texts by key, or by language and key. Without it, `translations` of the data.
+    pub translations: Option<Arc<model::Map>>,
+    /// Whether `raw` and `{{{ }}}` may print values as they are.
+    pub raw: bool,
     /// What may be used up.
     pub limits: Limits,
 }
@@ -69,6 +129,9 @@ impl Default for Options {
             partials_see_data: true,
             zone: "UTC".into(),
             currency: "USD".into(),
+            locale: "en".into(),
+            translations: None,
+            raw: true,
             limits: Limits::default(),
         }
     }
@@ -88,7 +151,7 @@ pub struct Missing {
 pub struct Trace {
     /// Names that led to nothing and printed nothing.
     pub missing: Vec<Missing>,
-    /// `default` filters that took effect.
+    /// `default` filters, `fallback:` arguments and `fallback` sections that took effect.
     pub fallbacks: Vec<Missing>,
     /// Values that could not be used as written.
     pub errors: Vec<String>,
@@ -107,7 +170,11 @@ impl Trace {
         self.missing.extend(other.missing.into_iter().map(named));
         self.fallbacks.extend(other.fallbacks.into_iter().map(named));
         self.errors.extend(other.errors);
-        self.pending.extend(other.pending);
+        for ask in other.pending {
+            if !self.pending.contains(&ask) {
+                self.pending.push(ask);
+            }
+        }
     }
 }
 
@@ -161,22 +228,23 @@ fn registered<'p>(partials: &'p Partials, name: &str) -> Option<(&'p str, &'p st
 }
 
 impl Program {
-    /// Compiles `source`; `escape` chooses escaping by HTML context.
+    /// Compiles Liquid; `escape` chooses escaping by HTML context.
     ///
     /// # Errors
     /// Syntax errors and limits, with line and column.
     pub fn compile(source: &str, partials: &Partials, escape: bool) -> Result<Program> {
-        let context = if escape { Context::Text } else { Context::Plain };
-        Program::compile_in(source, partials, context)
+        Program::compile_as(Engine::Liquid, source, partials, escape)
     }
 
-    fn compile_in(source: &str, partials: &Partials, context: Context) -> Result<Program> {
+    /// Compiles `source`, and the partials it can reach, in the language `engine`.
+    ///
+    /// # Errors
+    /// As `compile`.
+    pub fn compile_as(engine: Engine, source: &str, partials: &Partials, escape: bool) -> Result<Program> {
+        let context = if escape { Context::Text } else { Context::Plain };
         let mut symbols = Symbols::default();
         let (forloop, tablerowloop) = (symbols.slot("forloop"), symbols.slot("tablerowloop"));
-        let mut syntax = Syntax::new(source, &mut symbols, context);
-        let body = syntax.parse()?;
-        let mut wanted = std::mem::take(&mut syntax.partials);
-        let mut dynamic = syntax.dynamic_partials;
+        let Parsed { body, partials: mut wanted, mut dynamic } = parse(engine, source, &mut symbols, context)?;
         let mut compiled: HashMap<String, Partial> = HashMap::new();
         loop {
             if dynamic {
@@ -189,10 +257,14 @@ impl Program {
                 continue;
             }
             symbols.slot(key.rsplit('/').next().unwrap_or(key));
-            let mut syntax = Syntax::new(text, &mut symbols, context);
-            let body = syntax.parse().map_err(|e| e.in_file(key));
-            wanted.append(&mut syntax.partials);
-            dynamic = syntax.dynamic_partials && compiled.len() < partials.len();
+            let body = match parse(engine, text, &mut symbols, context) {
+                Ok(mut parsed) => {
+                    wanted.append(&mut parsed.partials);
+                    dynamic = parsed.dynamic && compiled.len() < partials.len();
+                    Ok(parsed.body)
+                }
+                Err(error) => Err(error.in_file(key)),
+            };
             compiled.insert(key.to_owned(), Partial { source: text.into(), body });
         }
         Ok(Program {
@@ -224,10 +296,14 @@ impl Program {
     /// Renders to text.
     ///
     /// # Errors
-    /// Limits and `abort` always; values that cannot be used only with `OnError::Raise`.
+    /// Limits and `abort` always; values that cannot be used only with `OnError::Raise`. While something is pending
+    /// only limits: the render is not complete then.
     pub fn render(&self, data: &dyn Object, options: &Options) -> Result<(String, Trace)> {
         let mut run = Run::new(self, data, options);
-        run.run()?;
-        Ok((run.out, run.trace))
+        match run.run() {
+            // Without what is pending nothing else is certain: the host fetches it and renders again.
+            Err(error) if run.trace.pending.is_empty() || matches!(error, Error::Limit { .. }) => Err(error),
+            _ => Ok((run.out, run.trace)),
+        }
     }
 }

@@ -142,6 +142,8 @@ pub enum Fault {
     Value(String),
     /// A limit.
     Limit(String),
+    /// The host refuses: no mail for this person.
+    Refused(String),
 }
 
 impl Fault {

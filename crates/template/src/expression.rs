@@ -14,6 +14,10 @@ pub(crate) enum Expr {
     Str(Box<str>),
     Range(Box<(Expr, Expr)>),
     Var(Box<Path>),
+    /// Handlebars: a value of a context.
+    Here(Box<crate::handlebars::Here>),
+    /// Handlebars: a helper's answer.
+    Call(Box<crate::handlebars::Invoke>),
 }
 
 /// A variable and the parts asked of it.

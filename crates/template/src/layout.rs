@@ -1,13 +1,12 @@
-//! Layouts: MJML or HTML with Liquid in it, to mail-safe HTML that is still a template.
+//! Layouts: MJML or HTML with a template language in it, to mail-safe HTML that is still a template.
 //!
-//! Liquid's spans are replaced by placeholders, the layout is compiled, styles are inlined, links numbered, and
+//! The language's spans are replaced by placeholders, the layout is compiled, styles are inlined, links numbered, and
 //! the spans are put back. Runs once per template version.
 
 use std::borrow::Cow;
 
-use crate::engine::{Origin, Partials, Program};
+use crate::engine::{self, Engine, Origin, Partials, Program};
 use crate::error::{Error, Place, Result};
-use crate::syntax;
 
 /// The components of MJML that are understood.
 const COMPONENTS: &[&str] = &[
@@ -124,6 +123,11 @@ impl Scan<'_> {
         let mut i = from;
         let mut copied = from;
         while i < to {
+            // Inside a tag bytes are read one by one.
+            if !self.source.is_char_boundary(i) {
+                i += 1;
+                continue;
+            }
             let rest = &self.source[i..to];
             if self.in_comment {
                 match rest.find("-->") {
@@ -276,8 +280,8 @@ struct Prepared {
     spans: Vec<(std::ops::Range<usize>, bool)>,
 }
 
-fn prepare(source: &str, mjml: bool) -> Result<Prepared> {
-    let spans = syntax::spans(source)?;
+fn prepare(engine: Engine, source: &str, mjml: bool) -> Result<Prepared> {
+    let spans = engine::spans(engine, source)?;
     let mut prefix = String::from("lqx");
     while source.contains(&prefix) {
         prefix.push('q');
@@ -334,17 +338,17 @@ fn prepare(source: &str, mjml: bool) -> Result<Prepared> {
 ///
 /// # Errors
 /// Errors of the template language and of the layout, with the place in the author's source.
-pub(crate) fn compile(source: &str, mjml: bool, partials: &Partials) -> Result<Program> {
+pub(crate) fn compile(engine: Engine, source: &str, mjml: bool, partials: &Partials) -> Result<Program> {
     // The author's own source first: its errors come with its places.
-    Program::compile(source, partials, true)?;
-    let prepared = prepare(source, mjml)?;
+    Program::compile_as(engine, source, partials, true)?;
+    let prepared = prepare(engine, source, mjml)?;
     let html = if mjml { from_mjml(source, &prepared.text)? } else { prepared.text.clone() };
     let html = with_page(&html, &prepared.prefix);
     let html = inline_styles(source, &with_bodies(&html, &prepared.prefix))?;
     let html = number_links(&html);
     let (restored, map) = restore(source, &prepared, &html)?;
     let origin = Origin { source: source.into(), map };
-    match Program::compile(&restored, partials, true) {
+    match Program::compile_as(engine, &restored, partials, true) {
         Ok(mut program) => {
             program.origin = Some(origin);
             Ok(program)
@@ -365,7 +369,30 @@ pub(crate) fn compile(source: &str, mjml: bool, partials: &Partials) -> Result<P
     }
 }
 
+/// The first conditional comment whose end is not well formed: the parser would not survive it. Its count among all.
+fn broken_conditional(text: &str) -> Option<usize> {
+    let starts = text.match_indices("<!").map(|(at, _)| &text[at..]);
+    let conditional = |rest: &&str| {
+        ["<!--[if", "<![if", "<![endif", "<!--<![endif"].iter().any(|start| rest.starts_with(start))
+    };
+    starts.filter(conditional).position(|rest| {
+        let ends = rest.find(']').is_some_and(|end| {
+            let after = &rest[end + 1..];
+            ["-->", ">"].iter().any(|close| after.starts_with(close))
+        });
+        !ends || rest.starts_with("<![endif") && !rest.starts_with("<![endif]")
+    })
+}
+
 fn from_mjml(source: &str, text: &str) -> Result<String> {
+    if let Some(count) = broken_conditional(text) {
+        let at = source.match_indices("<!").map(|(at, _)| at).filter(|at| {
+            let rest = source[*at..].trim_start_matches("<!--").trim_start_matches("<!");
+            rest.starts_with("[if") || rest.starts_with("[endif")
+        });
+        let message = "a conditional comment is not well formed: <!--[if mso]> … <![endif]-->";
+        return fail(source, at.into_iter().nth(count).unwrap_or(0), message);
+    }
     let parsed = match mrml::parse(text) {
         Ok(parsed) => parsed,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! A message template: subject, preheader, body and text part, compiled once and rendered per recipient.
 
-use crate::engine::{Options, Partials, Program, Trace};
+use crate::engine::{Engine, Options, Partials, Program, Trace};
 use crate::error::{Error, Result};
 use crate::links::{self, Dressing, Link, Rewrite};
 use crate::value::{Object, Val};
@@ -35,6 +35,9 @@ pub struct Source {
     /// The text part; derived from the HTML when absent.
     #[serde(default)]
     pub text: Option<String>,
+    /// The language all parts are written in.
+    #[serde(default)]
+    pub engine: Engine,
 }
 
 /// A mail's contents for one person.
@@ -85,15 +88,15 @@ impl Template {
             Body::Mjml(text) => (text, true),
             Body::Html(text) => (text, false),
         };
+        let engine = source.engine;
+        let compile = |text: &str, escape, name| {
+            Program::compile_as(engine, text, partials, escape).map_err(part(name))
+        };
         let template = Template {
-            subject: Program::compile(&source.subject, partials, false).map_err(part("subject"))?,
-            preheader: Program::compile(&source.preheader, partials, true).map_err(part("preheader"))?,
-            body: layout::compile(body, mjml, partials).map_err(part("body"))?,
-            text: source
-                .text
-                .as_ref()
-                .map(|text| Program::compile(text, partials, false).map_err(part("text")))
-                .transpose()?,
+            subject: compile(&source.subject, false, "subject")?,
+            preheader: compile(&source.preheader, true, "preheader")?,
+            body: layout::compile(engine, body, mjml, partials).map_err(part("body"))?,
+            text: source.text.as_ref().map(|text| compile(text, false, "text")).transpose()?,
         };
         let programs = [
             Some(&template.subject),
@@ -155,7 +158,7 @@ pub fn one_line(text: &str) -> String {
     words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Renders one document, as `rapport render` does; the error's place is in `source`.
+/// Renders one document of Liquid, as `rapport render` does; the error's place is in `source`.
 ///
 /// # Errors
 /// Any error of compiling or rendering.
@@ -165,11 +168,25 @@ pub fn render_document(
     data: &model::Value,
     options: &Options,
 ) -> Result<(String, Trace)> {
+    render_document_as(Engine::Liquid, source, mjml, data, options)
+}
+
+/// Renders one document in the language `engine`.
+///
+/// # Errors
+/// Any error of compiling or rendering.
+pub fn render_document_as(
+    engine: Engine,
+    source: &str,
+    mjml: bool,
+    data: &model::Value,
+    options: &Options,
+) -> Result<(String, Trace)> {
     let partials = Partials::new();
     let program = if mjml {
-        layout::compile(source, true, &partials)?
+        layout::compile(engine, source, true, &partials)?
     } else {
-        Program::compile(source, &partials, options.escape)?
+        Program::compile_as(engine, source, &partials, options.escape)?
     };
     let options = Options { escape: options.escape || mjml, ..options.clone() };
     let (html, trace) = program.render(data, &options)?;

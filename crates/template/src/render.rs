@@ -1,6 +1,10 @@
 //! Runs a compiled template against data, within limits.
 
+pub(crate) mod handlebars;
 mod repeat;
+mod supply;
+
+pub(crate) use supply::recommended;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -68,6 +72,13 @@ pub(crate) struct Run<'a, 'o> {
     changed: Option<String>,
     source: (&'a str, &'a str),
     captures: usize,
+    /// How often something was missing or could not be used.
+    gaps: u64,
+    /// Whether what the last chain began with was nothing.
+    began_with_nil: bool,
+    /// The place of the chain that is being evaluated.
+    now_at: u32,
+    contexts: handlebars::Contexts<'a>,
 }
 
 impl<'a, 'o> Run<'a, 'o> {
@@ -90,6 +101,10 @@ impl<'a, 'o> Run<'a, 'o> {
             changed: None,
             source: ("", &program.source),
             captures: 0,
+            gaps: 0,
+            began_with_nil: false,
+            now_at: 0,
+            contexts: handlebars::Contexts::new(data),
         }
     }
 
@@ -173,6 +188,7 @@ impl<'a, 'o> Run<'a, 'o> {
         result.map_err(|fault| match fault {
             Fault::Value(message) => Error::Render { place: self.place(at), message },
             Fault::Limit(message) => Error::Limit { place: self.place(at), message },
+            Fault::Refused(reason) => Error::Abort { place: self.place(at), reason },
         })
     }
 
@@ -220,6 +236,7 @@ impl<'a, 'o> Run<'a, 'o> {
                 self.out.push_str(&format!("Liquid {kind} ({file}line {line}): {}", error.message()));
             }
         }
+        self.gaps += 1;
         if self.trace.errors.len() < TRACE_MAX {
             self.trace.errors.push(error.to_string());
         }
@@ -233,7 +250,7 @@ impl<'a, 'o> Run<'a, 'o> {
             Kind::Output(chain, context) => {
                 let value = self.chain(chain, at);
                 let value = self.lift(at, value)?;
-                if value.is_nil() && chain.filters.is_empty() {
+                if self.began_with_nil && !chain.filters.iter().any(|call| &*call.name == "default") {
                     self.note_missing(&chain.value, at);
                 }
                 self.print(at, *context, &value)?;
@@ -313,6 +330,10 @@ impl<'a, 'o> Run<'a, 'o> {
                 return Err(Error::Abort { place: self.place(at), reason });
             }
             Kind::Inline(body) => return self.body(body),
+            Kind::Supply(supply) => return self.supply(at, supply),
+            Kind::Fallback(first, other) => return self.fallback(at, first, other),
+            Kind::Variant(variant) => return self.variant(at, variant),
+            Kind::Block(block) => return self.block(at, block),
         }
         Ok(Flow::Next)
     }
@@ -368,10 +389,7 @@ impl<'a, 'o> Run<'a, 'o> {
 
     fn note_missing(&mut self, expr: &'a Expr, at: u32) {
         let Expr::Var(path) = expr else { return };
-        if self.trace.missing.len() < TRACE_MAX && !self.trace.missing.iter().any(|m| m.name == *path.text) {
-            let place = self.place(at);
-            self.trace.missing.push(crate::engine::Missing { name: path.text.to_string(), place });
-        }
+        self.note_gap(path.text.to_string(), at);
     }
 
     fn lookup(&self, slot: u32) -> Option<Val<'a>> {
@@ -446,19 +464,17 @@ impl<'a, 'o> Run<'a, 'o> {
                 Val::Range(range_end(&first)?, range_end(&last)?)
             }
             Expr::Var(path) => self.path(path)?,
+            Expr::Here(here) => self.here(here),
+            Expr::Call(call) => self.invoke(call)?,
         })
     }
 
     pub fn chain(&mut self, chain: &'a Chain, at: u32) -> Eval<Val<'a>> {
         let mut value = self.eval(&chain.value)?;
+        let began_with_nil = value.is_nil();
         for call in &chain.filters {
             let Some(run) = call.run else {
-                let name = format!("filter {}", call.name);
-                if self.trace.missing.len() < TRACE_MAX && !self.trace.missing.iter().any(|m| m.name == name)
-                {
-                    let place = self.place(at);
-                    self.trace.missing.push(crate::engine::Missing { name, place });
-                }
+                self.note_gap(format!("filter {}", call.name), at);
                 continue;
             };
             let mut args = Args { positional: Vec::with_capacity(call.args.len()), named: Vec::new() };
@@ -468,16 +484,17 @@ impl<'a, 'o> Run<'a, 'o> {
             for (key, arg) in &call.named {
                 args.named.push((key, self.eval(arg)?));
             }
-            if &*call.name == "default" && value.is_blank() && self.trace.fallbacks.len() < TRACE_MAX {
+            if &*call.name == "default" && value.is_blank() {
                 let name = match &chain.value {
                     Expr::Var(path) => path.text.to_string(),
                     _ => "value".into(),
                 };
-                let place = self.place(at);
-                self.trace.fallbacks.push(crate::engine::Missing { name, place });
+                self.note_fallback(name, at);
             }
+            self.now_at = at;
             value = run(self, value, &args)?;
         }
+        self.began_with_nil = began_with_nil;
         Ok(value)
     }
 

@@ -1,10 +1,12 @@
 //! Templates as trees: text, output and tags, with the place of each in the author's source.
 
+mod supply;
 mod tags;
 
 use crate::error::{Error, Place, Result};
 use crate::escape::{Context, Scanner};
 use crate::expression::{Chain, Condition, Expr, Parser, Symbols, Wrong};
+pub(crate) use supply::{Asked, Supply, Then, Variant};
 
 /// A part of a template; `at` is a byte of the source.
 #[derive(Debug)]
@@ -33,6 +35,11 @@ pub(crate) enum Kind {
     Continue,
     Abort(Chain),
     Inline(Body),
+    Supply(Box<Supply>),
+    Fallback(Body, Body),
+    Variant(Box<Variant>),
+    /// What only Handlebars has.
+    Block(Box<crate::handlebars::Block>),
 }
 
 pub(crate) type Body = Vec<Node>;
@@ -79,7 +86,7 @@ pub(crate) struct Include {
 pub(crate) const DEPTH_MAX: usize = 100;
 /// Bytes of one source.
 pub(crate) const SOURCE_BYTES_MAX: usize = 1024 * 1024;
-const NODES_MAX: usize = 100_000;
+pub(crate) const NODES_MAX: usize = 100_000;
 
 /// Parses one source.
 pub(crate) struct Syntax<'s> {
@@ -196,7 +203,7 @@ impl<'s> Syntax<'s> {
         }
         self.trim = false;
         if bytes[1] == b'{' {
-            let Some(close) = rest.find("}}") else {
+            let Some(close) = rest[2..].find("}}").map(|at| at + 2) else {
                 return self.error(start, "Variable '{{' was not properly terminated with '}}'");
             };
             self.at += close + 2;
@@ -214,7 +221,7 @@ impl<'s> Syntax<'s> {
             }
             return Ok(Piece::Output(inner, inner_at, start));
         }
-        let Some(close) = rest.find("%}") else {
+        let Some(close) = rest[2..].find("%}").map(|at| at + 2) else {
             return self.error(start, "Tag '{%' was not properly terminated with '%}'");
         };
         self.at += close + 2;
@@ -408,12 +415,16 @@ impl<'s> Syntax<'s> {
                 (Kind::IfChanged(body), blank)
             }
             "liquid" => self.liquid(&tag)?,
+            "recommend" | "catalog" | "feed" | "coupon" => self.supply(&tag)?,
+            "fallback" => self.fallback(&tag)?,
+            "variant" => self.variant(&tag)?,
             name => {
-                let message = if name.starts_with("end") || matches!(name, "else" | "elsif" | "when") {
-                    format!("Unexpected tag '{name}': it closes or continues nothing")
-                } else {
-                    format!("Unknown tag '{name}'")
-                };
+                let message =
+                    if name.starts_with("end") || matches!(name, "else" | "elsif" | "when" | "otherwise") {
+                        format!("Unexpected tag '{name}': it closes or continues nothing")
+                    } else {
+                        format!("Unknown tag '{name}'")
+                    };
                 return self.error(tag.at, message);
             }
         }))

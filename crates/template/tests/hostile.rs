@@ -174,6 +174,28 @@ fn abort_carries_its_reason() {
     assert_eq!(error.message(), "nothing to say");
 }
 
+/// What fuzzing found: each once ended the process.
+#[test]
+fn sources_that_once_made_the_compiler_panic_are_compiled_or_refused() {
+    let sources = [
+        "{%}size | ', '{{^json }}",
+        "{%}",
+        "{{}",
+        "{{}}",
+        "<style\u{30b}t0= | {2t///'[[[n {x}",
+        "<td>n dat><tr'<td\u{8c}: dat%e z0={:'Y'",
+        "<a \u{ff}=\u{ff}\u{30b} \u{ff}>",
+    ];
+    for source in sources {
+        for body in [template::Body::Html(source.to_owned()), template::Body::Mjml(source.to_owned())] {
+            let source = template::Source { body, ..Default::default() };
+            if let Err(error) = template::Template::compile(&source) {
+                assert!(error.place().line >= 1, "{error}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]

@@ -4,6 +4,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ZonedDateTime};
 
+use super::locale::{Names, short};
 use super::{Args, Out};
 use crate::error::Fault;
 use crate::render::Run;
@@ -29,7 +30,8 @@ pub(super) fn date<'a>(run: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>) -
             Err(_) => return Fault::value(format!("unknown time zone '{name}'")),
         }
     }
-    let text = strftime(&instant, &format)?;
+    let names = super::locale::names(&super::locale::locale(run, args));
+    let text = strftime(&instant, &format, names)?;
     run.reserve(text.len())?;
     Ok(Val::text(text))
 }
@@ -232,7 +234,7 @@ fn abbreviation(at: &ZonedDateTime) -> String {
     if name.starts_with(['+', '-']) { String::new() } else { name }
 }
 
-fn strftime(at: &ZonedDateTime, format: &str) -> Result<String, Fault> {
+fn strftime(at: &ZonedDateTime, format: &str, names: Option<&Names>) -> Result<String, Fault> {
     let mut out = String::new();
     let mut rest = format;
     while let Some(i) = rest.find('%') {
@@ -260,7 +262,7 @@ fn strftime(at: &ZonedDateTime, format: &str) -> Result<String, Fault> {
                 }
                 'E' | 'O' => {}
                 c => {
-                    match directive_text(at, c, flags.3)? {
+                    match directive_text(at, c, flags.3, names)? {
                         Some((text, pad, default)) => push(&mut out, &text, pad, default, flags, width),
                         None => out.push_str(&directive[..used]),
                     }
@@ -316,7 +318,7 @@ fn push(
 
 type Field = Option<(String, char, usize)>;
 
-fn directive_text(at: &ZonedDateTime, c: char, colons: usize) -> Result<Field, Fault> {
+fn directive_text(at: &ZonedDateTime, c: char, colons: usize, names: Option<&Names>) -> Result<Field, Fault> {
     let hour12 = match at.hour() % 12 {
         0 => 12,
         h => h,
@@ -327,17 +329,17 @@ fn directive_text(at: &ZonedDateTime, c: char, colons: usize) -> Result<Field, F
     let number = |n: i64, width: usize| Some((n.to_string(), '0', width));
     let spaced = |n: i64| Some((n.to_string(), ' ', 2));
     let word = |s: String| Some((s, ' ', 0));
-    let day = DAYS[monday0 as usize % 7];
-    let month = MONTHS[(at.month() as usize).saturating_sub(1) % 12];
+    let day = names.map_or(&DAYS, |n| &n.days)[monday0 as usize % 7];
+    let month = names.map_or(&MONTHS, |n| &n.months)[(at.month() as usize).saturating_sub(1) % 12];
     let iso = at.date().iso_week_date();
-    let combined = |format: &str| strftime(at, format).map(word);
+    let combined = |format: &str| strftime(at, format, names).map(word);
     Ok(match c {
         'Y' => number(at.year() as i64, if at.year() < 0 { 5 } else { 4 }),
         'C' => number((at.year() as i64).div_euclid(100), 2),
         'y' => number((at.year() as i64).rem_euclid(100), 2),
         'm' => number(at.month() as i64, 2),
         'B' => word(month.into()),
-        'b' | 'h' => word(month[..3].into()),
+        'b' | 'h' => word(short(month)),
         'd' => number(at.day() as i64, 2),
         'e' => spaced(at.day() as i64),
         'j' => number(day_of_year as i64, 3),
@@ -352,7 +354,7 @@ fn directive_text(at: &ZonedDateTime, c: char, colons: usize) -> Result<Field, F
         'P' => word(if at.hour() < 12 { "am" } else { "pm" }.into()),
         'p' => word(if at.hour() < 12 { "AM" } else { "PM" }.into()),
         'A' => word(day.into()),
-        'a' => word(day[..3].into()),
+        'a' => word(short(day)),
         'u' => number(monday0 as i64 + 1, 1),
         'w' => number(sunday0 as i64, 1),
         'G' => number(iso.year() as i64, 4),

@@ -2,7 +2,7 @@
 
 use super::{Args, Out};
 use crate::error::Fault;
-use crate::number::{self, Op, calculate, float_of, number_of};
+use crate::number::{Op, calculate, float_of, number_of};
 use crate::render::Run;
 use crate::value::Val;
 
@@ -100,7 +100,7 @@ pub(super) fn round<'a>(_: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>) ->
 }
 
 /// Rounds half away from zero on the decimal digits, not on their binary approximation.
-fn decimal_round(f: f64, digits: usize) -> f64 {
+pub(super) fn decimal_round(f: f64, digits: usize) -> f64 {
     let text = format!("{f}");
     let Some((_, fraction)) = text.split_once('.') else { return f };
     if fraction.len() <= digits {
@@ -115,47 +115,4 @@ fn decimal_round(f: f64, digits: usize) -> f64 {
     let unit = 10f64.powi(-(digits as i32));
     let moved = if f < 0.0 { kept - unit } else { kept + unit };
     format!("{moved:.digits$}").parse().unwrap_or(f)
-}
-
-/// `1234.5 | money` → `$1,234.50`; `money: "EUR"` → `€1,234.50`.
-pub(super) fn money<'a>(run: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>) -> Out<'a> {
-    args.most(1)?;
-    if value.is_nil() {
-        return Ok(Val::Nil);
-    }
-    let code = match args.get(0) {
-        Some(code) => code.to_text().to_uppercase(),
-        None => run.options.currency.clone(),
-    };
-    let amount = float_of(&number::number_of(&value));
-    if !amount.is_finite() || amount.abs() >= 1e15 {
-        return Fault::value("amount out of range");
-    }
-    let digits = if matches!(code.as_str(), "JPY" | "KRW" | "CLP" | "VND" | "ISK") { 0 } else { 2 };
-    let rounded = if digits == 0 { amount.round() } else { decimal_round(amount, digits) };
-    let text = format!("{:.digits$}", rounded.abs());
-    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let mut grouped = String::new();
-    for (i, c) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(c);
-    }
-    let symbol = match code.as_str() {
-        "USD" => "$",
-        "EUR" => "€",
-        "GBP" => "£",
-        "JPY" => "¥",
-        "INR" => "₹",
-        _ => "",
-    };
-    let sign = if rounded < 0.0 { "-" } else { "" };
-    let point = if fraction.is_empty() { "" } else { "." };
-    Ok(Val::text(if symbol.is_empty() {
-        let code: String = code.chars().filter(char::is_ascii_alphabetic).take(3).collect();
-        format!("{sign}{grouped}{point}{fraction} {code}")
-    } else {
-        format!("{sign}{symbol}{grouped}{point}{fraction}")
-    }))
 }

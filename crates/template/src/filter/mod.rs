@@ -1,7 +1,9 @@
 //! The standard filters and ours, found by name at compile time.
 
 mod date;
+mod hash;
 mod list;
+mod locale;
 mod math;
 mod text;
 
@@ -17,10 +19,10 @@ pub(crate) struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    fn get(&self, i: usize) -> Option<&Val<'a>> {
+    pub(crate) fn get(&self, i: usize) -> Option<&Val<'a>> {
         self.positional.get(i)
     }
-    fn need(&self, i: usize) -> Result<&Val<'a>, Fault> {
+    pub(crate) fn need(&self, i: usize) -> Result<&Val<'a>, Fault> {
         match self.positional.get(i) {
             Some(v) => Ok(v),
             None => {
@@ -42,12 +44,12 @@ impl<'a> Args<'a> {
     fn integer(&self, i: usize, default: i64) -> Result<i64, Fault> {
         self.get(i).map_or(Ok(default), number::integer)
     }
-    fn named(&self, key: &str) -> Option<&Val<'a>> {
+    pub(crate) fn named(&self, key: &str) -> Option<&Val<'a>> {
         self.named.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
     }
 }
 
-type Out<'a> = Result<Val<'a>, Fault>;
+pub(crate) type Out<'a> = Result<Val<'a>, Fault>;
 
 /// A filter.
 pub(crate) type Filter = for<'a, 'o, 'x, 'y> fn(&'x mut Run<'a, 'o>, Val<'a>, &'y Args<'a>) -> Out<'a>;
@@ -66,7 +68,18 @@ pub(crate) fn find(name: &str) -> Option<Filter> {
         "plus" => math::plus,
         "round" => math::round,
         "times" => math::times,
-        "money" => math::money,
+        "money" => locale::money,
+        "number" => locale::number,
+        "pluralize" => locale::pluralize,
+        "t" => locale::t,
+        "md5" => hash::md5,
+        "sha1" => hash::sha1,
+        "sha256" => hash::sha256,
+        "sha512" => hash::sha512,
+        "hmac_md5" => hash::hmac_md5,
+        "hmac_sha1" => hash::hmac_sha1,
+        "hmac_sha256" => hash::hmac_sha256,
+        "hmac_sha512" => hash::hmac_sha512,
         "append" => text::append,
         "base64_decode" => text::base64_decode,
         "base64_encode" => text::base64_encode,
@@ -98,6 +111,8 @@ pub(crate) fn find(name: &str) -> Option<Filter> {
         "upcase" => text::upcase,
         "url_decode" => text::url_decode,
         "url_encode" => text::url_encode,
+        "url_escape" => text::url_escape,
+        "url_param_escape" => text::url_param_escape,
         "compact" => list::compact,
         "concat" => list::concat,
         "find" => list::find,

@@ -49,8 +49,23 @@ plain! {
         }
         out
     };
+    url_escape(0) |s, args| percent(s, b"-_.!~*'();/?:@&=+$,#[]");
+    url_param_escape(0) |s, args| percent(s, b"-_.!~*'()");
     base64_encode(0) |s, args| encode64(s.as_bytes(), b"+/", true);
     base64_url_safe_encode(0) |s, args| encode64(s.as_bytes(), b"-_", true);
+}
+
+/// Writes all bytes as `%XX` but letters, digits and `keep`.
+fn percent(text: &str, keep: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || keep.contains(&b) {
+            out.push(b as char);
+        } else {
+            out.push_str(&format!("%{b:02X}"));
+        }
+    }
+    out
 }
 
 pub(super) fn append<'a>(run: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>) -> Out<'a> {
@@ -79,8 +94,11 @@ pub(super) fn escape<'a>(run: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>)
     Ok(Val::Safe(out.into()))
 }
 
-pub(super) fn raw<'a>(_: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>) -> Out<'a> {
+pub(super) fn raw<'a>(run: &mut Run<'a, '_>, value: Val<'a>, args: &Args<'a>) -> Out<'a> {
     args.most(0)?;
+    if !run.options.raw {
+        return Fault::value("'raw' is not permitted here: the value is not printed");
+    }
     Ok(match value {
         Val::Str(s) => Val::Safe(Rc::from(&*s)),
         other => other,

@@ -1,0 +1,6 @@
+//! The helpers of Handlebars.
+
+use super::Entry;
+
+/// The helpers of Handlebars.
+pub const HELPERS: &[Entry] = &[];
