@@ -51,6 +51,7 @@ pub struct Render {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Engine {
     Liquid,
+    Handlebars,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -362,13 +363,16 @@ pub fn render(render: &Render, as_json: bool) -> Result<()> {
         let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
         Located(format!("{}:{}:{}: {reason}", render.data.display(), error.line(), error.column()))
     })?;
-    let Engine::Liquid = render.engine;
+    let engine = match render.engine {
+        Engine::Liquid => template::Engine::Liquid,
+        Engine::Handlebars => template::Engine::Handlebars,
+    };
     let options = template::Options {
         escape: render.escape == Escape::Html,
         now: Clock::system().now(),
         ..template::Options::default()
     };
-    let (output, trace) = template::render_document(&source, render.mjml, &data, &options)
+    let (output, trace) = template::render_document_as(engine, &source, render.mjml, &data, &options)
         .map_err(|error| Located(format!("{}:{error}", render.template.display())))?;
     match if as_json { Print::Json } else { render.format } {
         Print::Html => print!("{output}"),

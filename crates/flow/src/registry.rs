@@ -168,7 +168,10 @@ pub fn compile_template(body: &Value) -> Result<template::Template, Error> {
             ));
         }
     };
+    let engine = body["engine"].as_str().unwrap_or("liquid").parse();
+    let engine = engine.map_err(|why: String| Error::invalid("invalid_template", "/engine", why))?;
     let source = template::Source {
+        engine,
         subject: text("subject"),
         preheader: text("preheader"),
         body: layout,

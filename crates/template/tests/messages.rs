@@ -25,6 +25,7 @@ const MJML: &str = r#"<mjml>
 
 fn source(body: Body) -> Source {
     Source {
+        engine: template::Engine::Liquid,
         subject: "Hi {{ customer.first_name }}".into(),
         preheader: "For {{ customer.first_name }}".into(),
         body,

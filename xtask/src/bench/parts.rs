@@ -30,6 +30,7 @@ pub fn run() -> Result<()> {
     let body = template();
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let source = template::Source {
+        engine: template::Engine::Liquid,
         subject: text("subject"),
         preheader: String::new(),
         body: template::Body::Html(text("body")),
