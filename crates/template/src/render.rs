@@ -68,6 +68,8 @@ pub(crate) struct Run<'a, 'o> {
     changed: Option<String>,
     source: (&'a str, &'a str),
     captures: usize,
+    /// The last chain of filters was put on nothing.
+    began_nil: bool,
 }
 
 impl<'a, 'o> Run<'a, 'o> {
@@ -90,6 +92,7 @@ impl<'a, 'o> Run<'a, 'o> {
             changed: None,
             source: ("", &program.source),
             captures: 0,
+            began_nil: false,
         }
     }
 
@@ -233,7 +236,9 @@ impl<'a, 'o> Run<'a, 'o> {
             Kind::Output(chain, context) => {
                 let value = self.chain(chain, at);
                 let value = self.lift(at, value)?;
-                if value.is_nil() && chain.filters.is_empty() {
+                // A filter must not hide that there was nothing to put it on.
+                let hidden = std::mem::take(&mut self.began_nil) && !chain.stands_in();
+                if hidden || value.is_nil() {
                     self.note_missing(&chain.value, at);
                 }
                 self.print(at, *context, &value)?;
@@ -252,12 +257,14 @@ impl<'a, 'o> Run<'a, 'o> {
                 return Ok(flow);
             }
             Kind::If(branches, otherwise) => {
-                for (condition, negated, body) in branches {
+                for (way, (condition, negated, body)) in branches.iter().enumerate() {
                     let holds = self.condition(condition);
                     if self.lift(at, holds)? != *negated {
+                        self.took(at, way);
                         return self.body(body);
                     }
                 }
+                self.took(at, branches.len());
                 return if otherwise.is_empty() { Ok(Flow::Next) } else { self.body(otherwise) };
             }
             Kind::Case(subject, whens) => return self.case(at, subject, whens),
@@ -330,13 +337,14 @@ impl<'a, 'o> Run<'a, 'o> {
         let value = self.eval(subject);
         let value = self.lift(at, value)?;
         let mut matched = false;
-        for when in whens {
+        for (way, when) in whens.iter().enumerate() {
             match when {
                 When::Values(values, body) => {
                     for expr in values {
                         let candidate = self.eval(expr);
                         if value.equals(&self.lift(at, candidate)?) {
                             matched = true;
+                            self.took(at, way);
                             let flow = self.body(body)?;
                             if flow != Flow::Next {
                                 return Ok(flow);
@@ -345,6 +353,7 @@ impl<'a, 'o> Run<'a, 'o> {
                     }
                 }
                 When::Else(body) if !matched => {
+                    self.took(at, way);
                     let flow = self.body(body)?;
                     if flow != Flow::Next {
                         return Ok(flow);
@@ -364,6 +373,13 @@ impl<'a, 'o> Run<'a, 'o> {
             return Ok(None);
         }
         self.lift(at, number::integer(&value)).map(Some)
+    }
+
+    fn took(&mut self, at: u32, way: usize) {
+        if self.options.keep_ways {
+            let file = self.source.0.to_owned();
+            self.trace.ways.insert(crate::engine::Way { file, tag: at, way: way as u32 });
+        }
     }
 
     fn note_missing(&mut self, expr: &'a Expr, at: u32) {
@@ -451,6 +467,7 @@ impl<'a, 'o> Run<'a, 'o> {
 
     pub fn chain(&mut self, chain: &'a Chain, at: u32) -> Eval<Val<'a>> {
         let mut value = self.eval(&chain.value)?;
+        self.began_nil = value.is_nil();
         for call in &chain.filters {
             let Some(run) = call.run else {
                 let name = format!("filter {}", call.name);
