@@ -177,15 +177,17 @@ impl Contract {
     pub fn paths(&self, schema: &Schema) -> Vec<PathUse> {
         let mut all: BTreeMap<&str, PathUse> = BTreeMap::new();
         for each in &self.uses {
+            // Asking for a value prints nothing: it is a guard itself.
+            let guard = if each.how == How::Compared { each.guard.max(Guard::If) } else { each.guard };
             let known = schema.paths.get(&each.path);
             let entry = all.entry(&each.path).or_insert_with(|| PathUse {
                 path: each.path.clone(),
                 kind: known.map_or(PathKind::Unknown, |known| known.kind),
                 value_type: known.and_then(|known| known.value_type).map(str::to_owned),
-                guard: each.guard,
+                guard,
                 places: Vec::new(),
             });
-            entry.guard = entry.guard.min(each.guard);
+            entry.guard = entry.guard.min(guard);
             if !entry.places.contains(&each.spot) {
                 entry.places.push(each.spot.clone());
             }

@@ -531,6 +531,9 @@ impl<'p> Walk<'p> {
         body: &'p Body,
     ) -> (Vec<State>, Ends) {
         self.state = entry.clone();
+        // Where a loop turns, its list is there and has something in it.
+        let facts = std::mem::take(&mut self.state.facts);
+        self.state.facts = condition::has_some(facts.present(&list.id), &list.id);
         let item = self.element(list);
         self.state.frame.locals.insert(slot, item);
         let turn = self.id();
@@ -706,7 +709,7 @@ impl<'p> Walk<'p> {
     }
 
     fn part(&mut self, whole: &Worth, key: &str, dotted: bool) -> Worth {
-        let id = format!("{}.{key}", whole.id);
+        let mut id = format!("{}.{key}", whole.id);
         if let Some(path) = &whole.path {
             let part = format!("{path}.{key}");
             let is_command = dotted && matches!(key, "size" | "first" | "last") && !self.schema.paths.contains_key(&part);
@@ -714,6 +717,11 @@ impl<'p> Walk<'p> {
                 let worth = self.of_path(id, part, whole.maybe);
                 return self.known(worth);
             }
+        }
+        match key {
+            "first" => id = format!("{}[0]", whole.id),
+            "last" => id = format!("{}[-1]", whole.id),
+            _ => {}
         }
         let from_loop = whole.sources.is_empty() && whole.items.is_none() && !whole.maybe;
         let mut worth = match key {

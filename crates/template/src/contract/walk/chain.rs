@@ -42,7 +42,15 @@ impl<'p> Walk<'p> {
                 Worth { sources: worth.sources, kind, ..Worth::sure(id) }
             }
             "first" | "last" | "find" => match &worth.items {
-                Some(items) => self.of_path(id, items.clone(), true),
+                Some(items) => {
+                    let id = match &*call.name {
+                        "first" => format!("{}[0]", worth.id),
+                        "last" => format!("{}[-1]", worth.id),
+                        _ => id,
+                    };
+                    let item = self.of_path(id, items.clone(), true);
+                    self.known(item)
+                }
                 None => Worth { sources: worth.sources, ..Worth::nil(id) },
             },
             "where" | "reject" | "sort" | "sort_natural" | "uniq" | "reverse" | "compact" | "concat" => {
@@ -115,7 +123,7 @@ impl<'p> Walk<'p> {
 
     /// A list that was shown to have something in it.
     pub(super) fn is_filled(&self, list: &Worth) -> bool {
-        self.state.facts.present.contains(&format!("{}.first", list.id))
+        self.state.facts.present.contains(&format!("{}[0]", list.id))
     }
 
     /// What is looped over should be a list.

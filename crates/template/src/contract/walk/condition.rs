@@ -57,7 +57,7 @@ impl<'p> Walk<'p> {
                 (fails, holds)
             }
             Compare::Contains => {
-                let mut holds = Facts::default().present(&left.id);
+                let mut holds = has_some(Facts::default().present(&left.id), &left.id);
                 if !right.hollow && matches!(right_expr, Expr::Var(_)) {
                     holds = holds.present(&right.id);
                 }
@@ -159,6 +159,11 @@ fn is_size(expr: &Expr) -> bool {
         if matches!(steps.last(), Some(Step::Dot(key)) if &**key == "size")))
 }
 
+/// A list has a first and a last.
+pub(super) fn has_some(facts: Facts, list: &str) -> Facts {
+    facts.present(&format!("{list}[0]")).present(&format!("{list}[-1]"))
+}
+
 /// What has an order is there.
 fn ordered(worth: &Worth, expr: &Expr) -> Facts {
     match expr {
@@ -170,9 +175,5 @@ fn ordered(worth: &Worth, expr: &Expr) -> Facts {
 /// A size of at least one: the whole is there, and has a first and a last.
 fn filled(size: &Worth, expr: &Expr) -> Facts {
     let Some(whole) = size.id.strip_suffix(".size").filter(|_| is_size(expr)) else { return Facts::default() };
-    let mut facts = Facts::default().present(&size.id);
-    for part in [".first", ".last", "[0]", "[-1]"] {
-        facts = facts.present(&format!("{whole}{part}"));
-    }
-    facts
+    has_some(Facts::default().present(&size.id), whole)
 }
