@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Ws;
+use crate::checks::{self, TemplateCare, TemplateFinding, TraceEntry};
 use crate::extract::{At, Body};
 use crate::shape::{Listing, Time};
 use crate::{App, Problem};
@@ -50,6 +51,9 @@ pub struct Template {
     pub body: String,
     /// The text part; made from the HTML when null.
     pub text: Option<String>,
+    /// Its waivers, tests and what stands in for it.
+    #[serde(flatten)]
+    pub care: TemplateCare,
 }
 
 /// What a template is made from.
@@ -73,6 +77,9 @@ pub struct TemplateDraft {
     pub body: String,
     /// The text part; made from the HTML when absent.
     pub text: Option<String>,
+    /// Its waivers, tests and what stands in for it; what is absent stays as it is.
+    #[serde(flatten)]
+    pub care: TemplateCare,
 }
 
 fn template(row: &DefinitionRow) -> Template {
@@ -90,14 +97,17 @@ fn template(row: &DefinitionRow) -> Template {
         preheader: text("preheader").unwrap_or_default(),
         body: text("body").unwrap_or_default(),
         text: text("text"),
+        care: TemplateCare::of(&body),
     }
 }
 
-fn body(draft: &TemplateDraft) -> Value {
-    json!({
+pub(crate) fn body(draft: &TemplateDraft) -> Value {
+    let mut body = json!({
         "engine": "liquid", "format": draft.format.as_deref().unwrap_or("html"), "subject": draft.subject,
         "preheader": draft.preheader, "body": draft.body, "text": draft.text,
-    })
+    });
+    draft.care.put(&mut body);
+    body
 }
 
 /// All templates.
@@ -130,7 +140,10 @@ async fn versions(
 }
 
 async fn save(app: &App, ws: Ws, id: Option<String>, draft: TemplateDraft) -> Result<Template, Problem> {
-    let body = body(&draft);
+    let mut body = body(&draft);
+    if let Some(id) = id.as_ref().or(draft.id.as_ref()) {
+        checks::keep(app, ws, id, &mut body).await?;
+    }
     let draft = Draft { id: id.or(draft.id), name: draft.name, body };
     let row = app.platform.save_definition(ws.0, DefinitionKind::Template, draft, "api").await?;
     Ok(template(&row))
@@ -209,6 +222,21 @@ pub struct Rendered {
     pub text: String,
     /// What was changed for safety.
     pub warnings: Vec<String>,
+    /// What was missing, what stood in, what could not be used.
+    pub trace: RenderTrace,
+    /// What a check of it finds.
+    pub findings: Vec<TemplateFinding>,
+}
+
+/// What a render met on its way.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct RenderTrace {
+    /// Names that led to nothing and printed nothing.
+    pub missing: Vec<TraceEntry>,
+    /// Names that led to nothing, and a default stood in.
+    pub fallbacks: Vec<TraceEntry>,
+    /// Values that could not be used as written.
+    pub errors: Vec<String>,
 }
 
 /// Renders a template as a preview.
@@ -226,7 +254,9 @@ async fn render(
         preheader: ask.preheader,
         body: ask.body,
         text: ask.text,
+        care: TemplateCare::default(),
     };
+    let findings = checks::findings(&app, ws, ask.template.as_deref(), &draft).await?;
     let request = RenderRequest {
         template: ask.template,
         profile: ask.profile.map(ProfileId),
@@ -240,5 +270,11 @@ async fn render(
         html: rendered.html,
         text: rendered.text,
         warnings: rendered.warnings,
+        trace: RenderTrace {
+            missing: rendered.trace.missing.iter().map(TraceEntry::of).collect(),
+            fallbacks: rendered.trace.fallbacks.iter().map(TraceEntry::of).collect(),
+            errors: rendered.trace.errors,
+        },
+        findings,
     }))
 }

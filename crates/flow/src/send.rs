@@ -324,6 +324,7 @@ impl Platform {
             recipient: &message.recipient,
             data: &data,
             now: self.clock.now(),
+            keep_ways: false,
         };
         let composed = match self.compose(&registry, message.workspace, &order, trace).await {
             Ok(composed) => composed,
@@ -498,6 +499,7 @@ impl Platform {
             recipient: "",
             data: &request.data,
             now: self.clock.now(),
+            keep_ways: false,
         };
         self.render_for(&registry, workspace, &order, &mut Vec::new()).await
     }

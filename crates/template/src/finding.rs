@@ -1,34 +1,33 @@
-//! What a check found in a template: how grave, where, and what to do.
+//! What a check found: a fault of a template, with its place in the author's source.
 
-use serde::Serialize;
-
-/// How grave a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// It must not be published so.
-    Error,
-    /// Somebody should look.
-    Warning,
-    /// Good to know.
+    /// Worth knowing.
     Note,
+    /// Some readers will see it.
+    Warning,
+    /// The mail should not go out like this.
+    Error,
 }
 
-/// One finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// One fault, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub struct Finding {
-    /// A stable code for programs.
+    /// Its kind, a name for settings and documentation.
     pub code: String,
-    /// How grave.
+    /// How bad it is.
     pub severity: Severity,
-    /// What is wrong and what to do.
+    /// What is wrong, why it matters, what to do.
     pub message: String,
-    /// subject, preheader, body or text; or the name of a partial.
+    /// `subject`, `preheader`, `body` or `text`.
     pub part: String,
-    /// Line from 1; 0 when it is about the whole.
+    /// Line of the author's source, from 1; 0 when it concerns the whole part.
     pub line: usize,
-    /// Column in characters from 1; 0 when it is about the whole.
+    /// Column in characters, from 1; 0 when it concerns the whole part.
     pub column: usize,
-    /// The mail programs concerned; empty for all.
+    /// The mail clients it concerns; empty when all.
     pub clients: Vec<String>,
 }

@@ -15,6 +15,7 @@ pub mod message;
 mod number;
 pub mod plain;
 mod render;
+pub mod scenario;
 pub mod supply;
 mod syntax;
 pub mod value;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::walk::{Doubt, Walked};
-use super::{Contract, How, Judged, PathKind, Schema, Use, Waiver};
+use super::{Contract, Guard, How, Judged, PathKind, Schema, Use, Waiver};
 use crate::finding::{Finding, Severity};
 
 /// What makes a finding of a doubt: code, severity, message, path.
@@ -42,7 +42,7 @@ pub(super) fn judge(walked: Vec<Walked>, schema: &Schema, waivers: &[Waiver]) ->
     let order = |part: &str| ["subject", "preheader", "body", "text"].iter().position(|each| *each == part).unwrap_or(4);
     out.findings.sort_by(|a, b| {
         let (a, b) = (&a.finding, &b.finding);
-        (order(&a.part), &a.part, a.line, a.column, a.severity).cmp(&(order(&b.part), &b.part, b.line, b.column, b.severity))
+        (order(&a.part), &a.part, a.line, a.column, b.severity).cmp(&(order(&b.part), &b.part, b.line, b.column, a.severity))
     });
     out
 }
@@ -176,6 +176,18 @@ fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
         }
     }
     row.last().copied().filter(|distance| *distance <= most)
+}
+
+impl Guard {
+    /// The word in JSON and in the console.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Guard::None => "none",
+            Guard::Default => "default",
+            Guard::If => "if",
+            Guard::Always => "always",
+        }
+    }
 }
 
 impl PathKind {
