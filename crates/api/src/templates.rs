@@ -180,6 +180,11 @@ async fn remove(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<St
         let detail = format!("The journey '{journey}' sends this template: change the journey first.");
         return Err(Problem::conflict("in_use", &detail));
     }
+    let stands_in = |instead: &flow::Instead| matches!(instead, flow::Instead::Of(other) if *other == id);
+    if let Some((template, _)) = registry.instead.iter().find(|(_, instead)| stands_in(instead)) {
+        let detail = format!("It stands in for the template '{template}': change that one first.");
+        return Err(Problem::conflict("in_use", &detail));
+    }
     app.platform.delete_definition(ws.0, DefinitionKind::Template, &id, "api").await?;
     Ok(StatusCode::NO_CONTENT)
 }

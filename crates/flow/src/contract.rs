@@ -287,7 +287,25 @@ impl Platform {
 
     /// Refuses a template that would print a missing value, greet nobody, or fail its own tests.
     pub(crate) async fn check_contract(&self, workspace: WorkspaceId, id: &str, body: &Value) -> Result<(), Error> {
-        let check = self.judge_template(workspace, Some(id), body, &Words::default()).await?;
+        let mut check = self.judge_template(workspace, Some(id), body, &Words::default()).await?;
+        match &body["fallback"] {
+            Value::Object(_) => {
+                // What stands in is read by people as well.
+                let mut own = body["fallback"].clone();
+                own["waivers"] = body["waivers"].clone();
+                let instead = self.judge_template(workspace, Some(id), &own, &Words::default()).await?;
+                check.publishable &= instead.publishable;
+                check.findings.extend(instead.findings.into_iter().map(|(mut finding, waived)| {
+                    finding.part = format!("fallback/{}", finding.part);
+                    (finding, waived)
+                }));
+            }
+            Value::String(other) if other == id || !self.registry(workspace).templates.contains_key(other) => {
+                let message = format!("There is no other template '{other}' that could stand in for '{id}': make it first.");
+                return Err(Error::invalid("missing_template", "/fallback", message));
+            }
+            _ => {}
+        }
         if check.publishable {
             return Ok(());
         }
