@@ -198,7 +198,8 @@ async fn who_a_template_fails_for_gets_what_stands_in_or_a_reason_and_all_others
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: 100,000 people"]
 async fn of_a_hundred_thousand_people_two_thousand_fail_and_nobody_else_notices() {
-    one_in_fifty(100_000).await;
+    let many = std::env::var("RAPPORT_FAILURE_PEOPLE").ok().and_then(|many| many.parse().ok());
+    one_in_fifty(many.unwrap_or(100_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
