@@ -23,12 +23,14 @@ const REPLAYED: &str = "idempotency-replayed";
 /// Bytes of a body or an answer that are looked at; no route takes or gives more under a key.
 const BYTES_MAX: usize = 1 << 20;
 /// Ask and change nothing, or keep their keys themselves.
-const LEFT_ALONE: [&str; 10] = [
+const LEFT_ALONE: [&str; 12] = [
     "/api/segments/preview",
     "/api/segments/check",
     "/api/segments/explain",
     "/api/profiles/{id}/split/preview",
     "/api/templates/render",
+    "/api/templates/check",
+    "/api/templates/people",
     "/api/tables/check",
     "/api/query",
     "/api/settings/transport/test",

@@ -4,6 +4,7 @@
 
 mod auth;
 mod catalog;
+mod checks;
 mod collector;
 mod conditions;
 mod consents;
@@ -99,6 +100,7 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(traits::routes())
         .merge(rfm::routes())
         .merge(templates::routes())
+        .merge(checks::routes())
         .merge(journeys::routes())
         .merge(messages::routes())
         .merge(query::routes())

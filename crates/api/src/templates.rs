@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Ws;
+use crate::checks::{self, TemplateCare, TemplateFinding, TraceEntry};
 use crate::extract::{At, Body};
 use crate::shape::{Listing, Time};
 use crate::{App, Problem};
@@ -38,7 +39,7 @@ pub struct Template {
     pub updated_at: Time,
     /// Who wrote it.
     pub author: String,
-    /// The language: liquid.
+    /// The language: liquid or handlebars.
     pub engine: String,
     /// mjml or html.
     pub format: String,
@@ -50,6 +51,9 @@ pub struct Template {
     pub body: String,
     /// The text part; made from the HTML when null.
     pub text: Option<String>,
+    /// Its waivers, tests and what stands in for it.
+    #[serde(flatten)]
+    pub care: TemplateCare,
 }
 
 /// What a template is made from.
@@ -60,6 +64,8 @@ pub struct TemplateDraft {
     /// Its name.
     #[serde(default)]
     pub name: String,
+    /// The language: liquid or handlebars; liquid otherwise.
+    pub engine: Option<String>,
     /// mjml or html; html otherwise.
     pub format: Option<String>,
     /// The subject.
@@ -73,6 +79,9 @@ pub struct TemplateDraft {
     pub body: String,
     /// The text part; made from the HTML when absent.
     pub text: Option<String>,
+    /// Its waivers, tests and what stands in for it; what is absent stays as it is.
+    #[serde(flatten)]
+    pub care: TemplateCare,
 }
 
 fn template(row: &DefinitionRow) -> Template {
@@ -90,14 +99,18 @@ fn template(row: &DefinitionRow) -> Template {
         preheader: text("preheader").unwrap_or_default(),
         body: text("body").unwrap_or_default(),
         text: text("text"),
+        care: TemplateCare::of(&body),
     }
 }
 
-fn body(draft: &TemplateDraft) -> Value {
-    json!({
-        "engine": "liquid", "format": draft.format.as_deref().unwrap_or("html"), "subject": draft.subject,
+pub(crate) fn body(draft: &TemplateDraft) -> Value {
+    let mut body = json!({
+        "engine": draft.engine.as_deref().unwrap_or("liquid"), "format": draft.format.as_deref().unwrap_or("html"),
+        "subject": draft.subject,
         "preheader": draft.preheader, "body": draft.body, "text": draft.text,
-    })
+    });
+    draft.care.put(&mut body);
+    body
 }
 
 /// All templates.
@@ -130,7 +143,10 @@ async fn versions(
 }
 
 async fn save(app: &App, ws: Ws, id: Option<String>, draft: TemplateDraft) -> Result<Template, Problem> {
-    let body = body(&draft);
+    let mut body = body(&draft);
+    if let Some(id) = id.as_ref().or(draft.id.as_ref()) {
+        checks::keep(app, ws, id, &mut body).await?;
+    }
     let draft = Draft { id: id.or(draft.id), name: draft.name, body };
     let row = app.platform.save_definition(ws.0, DefinitionKind::Template, draft, "api").await?;
     Ok(template(&row))
@@ -167,6 +183,11 @@ async fn remove(State(app): State<App>, ws: Ws, At(id): At<String>) -> Result<St
         let detail = format!("The journey '{journey}' sends this template: change the journey first.");
         return Err(Problem::conflict("in_use", &detail));
     }
+    let stands_in = |instead: &flow::Instead| matches!(instead, flow::Instead::Of(other) if *other == id);
+    if let Some((template, _)) = registry.instead.iter().find(|(_, instead)| stands_in(instead)) {
+        let detail = format!("It stands in for the template '{template}': change that one first.");
+        return Err(Problem::conflict("in_use", &detail));
+    }
     app.platform.delete_definition(ws.0, DefinitionKind::Template, &id, "api").await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -181,6 +202,8 @@ pub struct RenderAsk {
     /// What the template may use besides.
     #[serde(default)]
     pub data: Value,
+    /// The language: liquid or handlebars; liquid otherwise.
+    pub engine: Option<String>,
     /// mjml or html; html otherwise.
     pub format: Option<String>,
     /// The subject.
@@ -209,6 +232,21 @@ pub struct Rendered {
     pub text: String,
     /// What was changed for safety.
     pub warnings: Vec<String>,
+    /// What was missing, what stood in, what could not be used.
+    pub trace: RenderTrace,
+    /// What a check of it finds.
+    pub findings: Vec<TemplateFinding>,
+}
+
+/// What a render met on its way.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct RenderTrace {
+    /// Names that led to nothing and printed nothing.
+    pub missing: Vec<TraceEntry>,
+    /// Names that led to nothing, and a default stood in.
+    pub fallbacks: Vec<TraceEntry>,
+    /// Values that could not be used as written.
+    pub errors: Vec<String>,
 }
 
 /// Renders a template as a preview.
@@ -221,12 +259,15 @@ async fn render(
     let draft = TemplateDraft {
         id: None,
         name: String::new(),
+        engine: ask.engine,
         format: ask.format,
         subject: ask.subject,
         preheader: ask.preheader,
         body: ask.body,
         text: ask.text,
+        care: TemplateCare::default(),
     };
+    let findings = checks::findings(&app, ws, ask.template.as_deref(), &draft).await?;
     let request = RenderRequest {
         template: ask.template,
         profile: ask.profile.map(ProfileId),
@@ -240,5 +281,11 @@ async fn render(
         html: rendered.html,
         text: rendered.text,
         warnings: rendered.warnings,
+        trace: RenderTrace {
+            missing: rendered.trace.missing.iter().map(TraceEntry::of).collect(),
+            fallbacks: rendered.trace.fallbacks.iter().map(TraceEntry::of).collect(),
+            errors: rendered.trace.errors,
+        },
+        findings,
     }))
 }

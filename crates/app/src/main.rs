@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod import;
 mod rfm;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +69,11 @@ enum Command {
     },
     /// Renders one template to standard output
     Render(command::Render),
+    /// Runs the tests that stand beside template files
+    Test {
+        /// The folder: each folder in it that holds a template.toml is a template
+        dir: PathBuf,
+    },
     /// SQL over the events and tables of a data directory
     Query {
         /// One SELECT
@@ -105,6 +111,7 @@ fn run(line: Line) -> anyhow::Result<()> {
             command::import(&settings.resolve()?, what, &job, json)
         }
         Command::Render(render) => command::render(&render, json),
+        Command::Test { dir } => verify::run(&dir, json),
         Command::Query { sql, settings } => command::query(&settings.resolve()?, &sql, json),
         Command::Segment { ask } => command::segment(ask, json),
         Command::Rfm { as_of, settings } => rfm::run(&settings.resolve()?, as_of.as_deref(), json),

@@ -150,7 +150,7 @@ fn set_up(url: &str) {
     post(
         &format!("{url}/api/templates"),
         &json!({
-            "id": "crash", "name": "Crash", "engine": "liquid", "format": "html", "subject": "Cart {{ event.cart_id }}",
+            "id": "crash", "name": "Crash", "engine": "liquid", "format": "html", "subject": "Cart {{ event.cart_id | default: 0 }}",
             "preheader": "", "body": "<p>Your cart.</p><p><a href=\"{{ links.unsubscribe }}\">Unsubscribe</a></p>",
         }),
     )

@@ -75,6 +75,41 @@ fn a_template_is_rendered_or_its_error_names_the_place() {
 }
 
 #[test]
+fn templates_in_files_are_tested_by_what_stands_beside_them() {
+    let rapport = Rapport::new();
+    for dir in ["good/hello/tests", "bad/hello", "broken/hello", "odd/hello", "empty"] {
+        std::fs::create_dir_all(rapport.dir().join(dir)).unwrap();
+    }
+    let head = "name = \"Hello\"\nsubject = \"Hi {{ customer.first_name | default: 'you' }}\"\n";
+    let body =
+        "<p>{{ workspace.name }} greets you.</p>\n<p><a href=\"{{ links.unsubscribe }}\">Stop</a></p>\n";
+    for dir in ["good", "bad", "broken", "odd"] {
+        rapport.file(&format!("{dir}/hello/template.toml"), head);
+        rapport.file(&format!("{dir}/hello/body.html"), body);
+    }
+    rapport.file("good/workspace.json", r#"{"name": "The lamp shop"}"#);
+    let first = r#"[{"name": "the shop greets", "expect": {"subject": "Hi you", "text": {"contains": "The lamp shop greets"}}}]"#;
+    rapport.file("good/hello/tests.json", first);
+    rapport.file(
+        "good/hello/tests/ada.json",
+        r#"{"name": "by name", "given": {"customer": {"first_name": "Ada"}}, "expect": {"subject": "Hi Ada", "link": {"contains": "/u"}}}"#,
+    );
+    rapport.file("bad/hello/tests.json", first);
+    rapport.file("broken/hello/body.html", "<p>\n  {% if x %}</p>\n");
+    rapport.file("odd/hello/tests.json", "[{\"name\": \"x\", \"expects\": {}}]");
+    let lines: &[&[&str]] = &[
+        &["test", "good"],
+        &["test", "good", "--json"],
+        &["test", "bad"],
+        &["test", "broken"],
+        &["test", "odd"],
+        &["test", "empty"],
+        &["test", "nowhere"],
+    ];
+    insta::assert_snapshot!(transcript(&rapport, lines));
+}
+
+#[test]
 fn people_are_imported_counted_sampled_explained_and_queried() {
     let rapport = Rapport::new();
     rapport.file(

@@ -47,6 +47,8 @@ pub struct Order<'a> {
     pub data: &'a Value,
     /// As of when.
     pub now: Timestamp,
+    /// Keep the ways through the template that were taken.
+    pub keep_ways: bool,
 }
 
 impl Platform {
@@ -62,6 +64,7 @@ impl Platform {
         let mut recommendations = Map::new();
         if let Some((row, hot)) = order.hot {
             customer = hot.profile.values();
+            crate::contract::drop_blanks(&mut customer);
             customer.insert("id".to_owned(), json!(row.id.0));
             customer.entry("email").or_insert_with(|| json!(order.recipient));
             let names: Vec<&str> =
@@ -73,6 +76,16 @@ impl Platform {
             recommendations.insert(row.id.0.to_string(), json!(offer.items));
         }
         let mut data = order.data.as_object().cloned().unwrap_or_default();
+        if order.hot.is_none() {
+            // A sample may say who it is for.
+            if let Some(Value::Object(given)) = data.remove("customer") {
+                customer = given;
+            }
+            if let Some(Value::Object(given)) = data.get("site").map(|site| site["recommendations"].clone()) {
+                recommendations = given;
+            }
+        }
+        crate::contract::drop_blanks(&mut data);
         if let Some(prefix) = data.get("coupon").and_then(Value::as_str).map(str::to_owned) {
             let code = format!("{prefix}-{}", self.code(order.message_id));
             trace.push(json!({
@@ -122,7 +135,8 @@ impl Platform {
         trace: &mut Vec<Value>,
     ) -> Result<template::Rendered, Error> {
         let data = self.template_data(registry, workspace, order, trace).await?;
-        let options = template::Options { now: order.now, ..template::Options::default() };
+        let options =
+            template::Options { now: order.now, keep_ways: order.keep_ways, ..template::Options::default() };
         let mut dressing = template::Dressing::default();
         if !order.message_id.is_empty() {
             dressing.utm = vec![
@@ -158,16 +172,7 @@ impl Platform {
     ) -> Result<Composed, Error> {
         let mut trace = trace;
         let rendered = self.render_for(registry, workspace, order, &mut trace).await?;
-        let missing: Vec<String> =
-            rendered.trace.missing.iter().map(|missing| missing.name.clone()).collect();
-        let sentence = if missing.is_empty() {
-            "Every name in the template had a value.".to_owned()
-        } else {
-            format!("Without a value, and left empty or given their default: {}.", missing.join(", "))
-        };
-        trace.push(json!({
-            "step": "fallbacks", "title": "Missing values", "at": order.now, "sentence": sentence, "data": {"missing": missing},
-        }));
+        trace.push(crate::contract::told(&rendered.trace, order.now));
         if !rendered.warnings.is_empty() {
             trace.push(json!({
                 "step": "warnings", "title": "Changed or doubtful", "at": order.now,

@@ -64,6 +64,7 @@ impl Platform {
             options,
             wake: Wake::default(),
             faults: crate::health::Faults::default(),
+            brake: crate::brake::Brake::default(),
             registries: RwLock::new(HashMap::new()),
             fills: crate::fill::Fills::default(),
             lists: crate::lists::Lists::default(),
@@ -85,7 +86,7 @@ impl Platform {
             let settings = json!({
                 "attribute_types": {}, "name": "My workspace", "timezone": "UTC", "brand_color": "#1f6f78", "postal_address": "",
                 "from_name": "Rapport", "from_email": "hello@localhost.example", "reply_to": "",
-                "large_mails": false,
+                "large_mails": false, (crate::brake::LIMIT): crate::brake::LIMIT_USUAL,
             });
             self.store.put_workspace(FIRST_WORKSPACE, &settings.to_string(), now).await?;
         }
@@ -188,7 +189,12 @@ impl Platform {
                     "The sender is not an address.",
                 ));
             }
-            if !settings.contains_key(name) && name != registry::TYPES {
+            if name == crate::brake::LIMIT && !value.as_u64().is_some_and(|percent| percent <= 100) {
+                let message =
+                    "Give the share of failures above which a journey is paused as 0 to 100 per cent.";
+                return Err(Error::invalid("invalid_share", &format!("/{name}"), message));
+            }
+            if !settings.contains_key(name) && name != registry::TYPES && name != crate::brake::LIMIT {
                 return Err(Error::invalid(
                     "unknown_setting",
                     &format!("/{name}"),

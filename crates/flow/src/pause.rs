@@ -1,4 +1,5 @@
-//! Why a journey stands still: paused by a person, or because a receiver refused its mail for a fault of the sender.
+//! Why a journey stands still: paused by a person, because a receiver refused its mail for a fault of the sender, or by the
+//! brake.
 //! What it had planned is held meanwhile, and goes out after the resume.
 
 use model::WorkspaceId;
@@ -27,15 +28,39 @@ impl Platform {
         );
         self.faults.note("Mail", self.clock.now(), &Error::Unavailable(reason.clone()));
         let Some(id) = &message.journey else { return Ok(()) };
-        let registry = self.registry(message.workspace);
-        if !registry.journeys.get(id).is_some_and(|journey| journey.live) {
+        self.pause_because(message.workspace, id, &reason, "sender fault").await
+    }
+
+    /// Pauses a journey that is live, and keeps why.
+    pub(crate) async fn pause_because(
+        &self,
+        workspace: WorkspaceId,
+        id: &str,
+        reason: &str,
+        author: &str,
+    ) -> Result<(), Error> {
+        if !self.registry(workspace).journeys.get(id).is_some_and(|journey| journey.live) {
             return Ok(());
         }
-        tracing::warn!(journey = %id, %answer, "the fault is the sender's; the journey is paused");
-        let workspace = message.workspace;
-        self.set_definition_status(workspace, DefinitionKind::Journey, id, "paused", "sender fault").await?;
-        self.store.put_meta(&name(workspace, id), &reason).await?;
+        tracing::warn!(journey = %id, %reason, "the journey is paused");
+        self.set_definition_status(workspace, DefinitionKind::Journey, id, "paused", author).await?;
+        self.store.put_meta(&name(workspace, id), reason).await?;
         Ok(())
+    }
+
+    /// The journeys that the server paused, with reasons.
+    pub(crate) async fn paused_by_server(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let registry = self.registry(workspace);
+        let mut out = Vec::new();
+        for (id, journey) in registry.journeys.iter().filter(|(_, journey)| !journey.live) {
+            if let Some(reason) = self.paused_because(workspace, id).await? {
+                out.push((journey.name.clone(), reason));
+            }
+        }
+        Ok(out)
     }
 
     /// Why the server paused a journey; nothing when a person did.

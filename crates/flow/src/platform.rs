@@ -101,6 +101,7 @@ pub struct Platform {
     pub options: Options,
     pub(crate) wake: Wake,
     pub(crate) faults: crate::health::Faults,
+    pub(crate) brake: crate::brake::Brake,
     pub(crate) registries: RwLock<HashMap<WorkspaceId, Arc<Registry>>>,
     pub(crate) fills: crate::fill::Fills,
     pub(crate) lists: crate::lists::Lists,

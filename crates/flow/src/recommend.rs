@@ -182,6 +182,11 @@ impl Platform {
         Ok(())
     }
 
+    /// The catalogue that is recommended from.
+    pub(crate) async fn shelved(&self, workspace: WorkspaceId) -> Result<Arc<Catalogue>, Error> {
+        Ok(self.shelf(workspace).await?.0)
+    }
+
     async fn shelf(&self, workspace: WorkspaceId) -> Result<(Arc<Catalogue>, Arc<Fitted>), Error> {
         let held = || {
             let mut shelves = self.recommender.shelves();

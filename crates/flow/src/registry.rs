@@ -27,6 +27,8 @@ pub struct Registry {
     pub tables: BTreeMap<String, TableInForce>,
     /// Templates by id.
     pub templates: BTreeMap<String, Arc<template::Template>>,
+    /// What stands in for templates, by their ids.
+    pub instead: BTreeMap<String, crate::instead::Instead>,
     /// Name, time zone, sender and look of the workspace.
     pub settings: Map,
     /// The workspace's time zone.
@@ -45,6 +47,7 @@ impl Default for Registry {
             rules: BTreeMap::new(),
             tables: BTreeMap::new(),
             templates: BTreeMap::new(),
+            instead: BTreeMap::new(),
             settings: Map::new(),
             zone: jiff::tz::TimeZone::UTC,
             types: profile::Types::new(),
@@ -190,7 +193,8 @@ pub fn template_error(error: &template::Error) -> Error {
         message: error.message().to_owned(),
         ..crate::error::Problem::default()
     };
-    Error::Invalid { code: "invalid_template", detail: error.to_string(), problems: vec![problem] }
+    let code = if matches!(error, template::Error::Abort { .. }) { "aborted" } else { "invalid_template" };
+    Error::Invalid { code, detail: error.to_string(), problems: vec![problem] }
 }
 
 impl Registry {
@@ -320,6 +324,9 @@ impl Registry {
         for row in in_force(store, workspace, "template", edit).await? {
             let body: Value =
                 serde_json::from_str(&row.body).map_err(|error| Error::Corrupt(error.to_string()))?;
+            if let Some(instead) = crate::instead::Instead::of(&body)? {
+                registry.instead.insert(row.id.clone(), instead);
+            }
             registry.templates.insert(row.id, Arc::new(compile_template(&body)?));
         }
         tables::check_circles(&registry)?;

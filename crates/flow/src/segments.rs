@@ -188,6 +188,9 @@ impl Platform {
             at: self.clock.now(),
         };
         self.check_definition(workspace, kind, &row, &draft.body)?;
+        if kind == DefinitionKind::Template {
+            self.check_contract(workspace, &row.id, &draft.body).await?;
+        }
         let Some(members) = listing else { return self.put_in_force(workspace, row).await };
         let _lists = self.hold_lists(workspace, &draft.body).await?;
         let row = self.put_in_force(workspace, row).await?;

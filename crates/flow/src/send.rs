@@ -241,6 +241,9 @@ impl Platform {
             let sentence = "It could not be sent within three days.";
             return self.end(&message, "expired", "expired", sentence, trace).await;
         }
+        if self.stands_still(&message) {
+            return self.put_aside(&message).await;
+        }
         let ready = match self.kept(&message).await? {
             Some(ready) => ready,
             None => match self.ready(&message, trace.clone()).await {
@@ -324,15 +327,9 @@ impl Platform {
             recipient: &message.recipient,
             data: &data,
             now: self.clock.now(),
+            keep_ways: false,
         };
-        let composed = match self.compose(&registry, message.workspace, &order, trace).await {
-            Ok(composed) => composed,
-            Err(error @ Error::Invalid { code: "mail_too_large", .. }) => {
-                return skip("mail_too_large", &error.to_string());
-            }
-            Err(error @ Error::Invalid { .. }) => return skip("render_failed", &error.to_string()),
-            Err(error) => return Err(Unready::Fault(error)),
-        };
+        let composed = self.composed_or_instead(&registry, message, &order, trace).await?;
         Ok(Ready {
             return_path: self.return_path(message, &composed.from),
             composed: Some(store::Composed {
@@ -498,6 +495,7 @@ impl Platform {
             recipient: "",
             data: &request.data,
             now: self.clock.now(),
+            keep_ways: false,
         };
         self.render_for(&registry, workspace, &order, &mut Vec::new()).await
     }
@@ -555,7 +553,7 @@ struct Ready {
 }
 
 /// Why a message is not ready: the person's case, with code and sentence, or a fault of ours.
-enum Unready {
+pub(crate) enum Unready {
     Skip(&'static str, String),
     Fault(Error),
 }

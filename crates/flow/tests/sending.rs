@@ -32,7 +32,7 @@ impl Rig {
         let platform = open(dir.path(), smtp_url, &micros).await;
         let rig = Rig { dir, micros, platform };
         let body = json!({
-            "engine": "liquid", "format": "html", "subject": "Hello {{ customer.first_name }}", "preheader": "",
+            "engine": "liquid", "format": "html", "subject": "Hello {{ customer.first_name | default: \"you\" }}", "preheader": "",
             "body": "<p>Hello.</p><p><a href=\"https://shop.example/sale\">Sale</a> <a href=\"{{ links.unsubscribe }}\">Unsubscribe</a></p>",
         });
         rig.template("hello", body).await;

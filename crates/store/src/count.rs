@@ -5,6 +5,17 @@ use model::{ProfileId, WorkspaceId};
 use crate::sql::query;
 use crate::{Error, Store};
 
+/// What is counted of a template's message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateMessage {
+    /// The journey that sent it.
+    pub journey: Option<String>,
+    /// Its node.
+    pub node: Option<String>,
+    /// The decision trace, JSON.
+    pub trace: String,
+}
+
 impl Store {
     /// How many rows a table of a workspace has; `table` is one of ours.
     ///
@@ -132,6 +143,30 @@ impl Store {
         .fetch_all(&self.readers)
         .await?;
         rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    }
+
+    /// The latest messages of a template that have left `planned`: (journey, node, decision trace), newest first.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn template_messages(
+        &self,
+        workspace: WorkspaceId,
+        template: &str,
+        limit: i64,
+    ) -> Result<Vec<TemplateMessage>, Error> {
+        let rows = query(
+            "SELECT journey, node, trace FROM message WHERE workspace = $1 AND template = $2 AND state <> 'planned' \
+             ORDER BY number DESC LIMIT $3",
+        )
+        .bind(workspace.0)
+        .bind(template)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(TemplateMessage { journey: row.get(0)?, node: row.get(1)?, trace: row.get(2)? }))
+            .collect()
     }
 
     /// Messages that people opened, and clicked.

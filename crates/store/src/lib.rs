@@ -19,6 +19,7 @@ mod sql;
 mod step;
 mod upkeep;
 
+pub use count::TemplateMessage;
 pub use error::Error;
 pub use log::{Append, Log, Outcome};
 pub use open::{DirectoryLock, Location, Store};

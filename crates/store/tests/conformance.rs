@@ -454,6 +454,12 @@ fn the_gate_obeys_the_newest_word_and_an_answer_counts_once() {
         let verdict = store.gate(&gate("k1"), &strict, &says).await.unwrap();
         assert_eq!(verdict, GateVerdict::Allow);
         assert_eq!(state(&store, "k1").await, "intent");
+        // What a template's messages met is read newest first, those still planned left out.
+        let of = store.template_messages(W, "t", 10).await.unwrap();
+        let row = store::TemplateMessage { journey: None, node: None, trace: "[]".into() };
+        assert_eq!(of, [row]);
+        assert_eq!(store.template_messages(W, "other", 10).await.unwrap(), []);
+        assert_eq!(store.template_messages(OTHER, "t", 10).await.unwrap(), []);
         assert_eq!(store.raw_message("m-k1").await.unwrap().unwrap(), b"raw\0bytes");
         // The same message cannot pass a second time.
         assert!(matches!(store.gate(&gate("k1"), &strict, &says).await, Err(Error::Missing(_))));

@@ -1,6 +1,6 @@
 //! Compiling a source once and rendering it many times.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::error::{Error, Place, Result};
@@ -118,6 +118,8 @@ pub struct Options {
     pub raw: bool,
     /// What may be used up.
     pub limits: Limits,
+    /// Keep the ways that were taken, for whoever looks for people who take others.
+    pub keep_ways: bool,
 }
 
 impl Default for Options {
@@ -133,8 +135,20 @@ impl Default for Options {
             translations: None,
             raw: true,
             limits: Limits::default(),
+            keep_ways: false,
         }
     }
+}
+
+/// A way taken at a tag that chooses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Way {
+    /// The part or partial.
+    pub file: String,
+    /// The tag, by its byte in the compiled source.
+    pub tag: u32,
+    /// Which of its ways; a loop's is how often it turned: not, once, more often.
+    pub way: u32,
 }
 
 /// A name that led to nothing, with its place.
@@ -157,6 +171,9 @@ pub struct Trace {
     pub errors: Vec<String>,
     /// What has to be fetched before the render is complete: render again with it.
     pub pending: Vec<Ask>,
+    /// The ways taken, with `Options::keep_ways`.
+    #[serde(skip)]
+    pub ways: BTreeSet<Way>,
 }
 
 impl Trace {
@@ -175,6 +192,8 @@ impl Trace {
                 self.pending.push(ask);
             }
         }
+        self.ways
+            .extend(other.ways.into_iter().map(|way| Way { file: format!("{part}/{}", way.file), ..way }));
     }
 }
 
@@ -277,6 +296,23 @@ impl Program {
             forloop,
             tablerowloop,
         })
+    }
+
+    /// The partials that a call may reach, with source and tree: the named one, or all when the name is computed.
+    pub(crate) fn partials_called<'p>(
+        &'p self,
+        name: Option<&str>,
+    ) -> impl Iterator<Item = (&'p str, &'p str, &'p Body)> + use<'p> {
+        let named = name.map(|name| self.partial(name));
+        let all = self
+            .partials
+            .iter()
+            .filter(move |_| named.is_none())
+            .map(|(key, partial)| (key.as_str(), partial));
+        let one = named.flatten();
+        one.into_iter()
+            .chain(all)
+            .filter_map(|(key, partial)| Some((key, &*partial.source, partial.body.as_ref().ok()?)))
     }
 
     pub(crate) fn partial(&self, name: &str) -> Option<(&str, &Partial)> {

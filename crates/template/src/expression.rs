@@ -41,6 +41,13 @@ pub(crate) struct Chain {
     pub filters: Vec<Call>,
 }
 
+impl Chain {
+    /// Something of the author's is printed when the value is missing: a `default`, a size.
+    pub fn stands_in(&self) -> bool {
+        self.filters.iter().any(|call| matches!(&*call.name, "default" | "size" | "json" | "has"))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Call {
     pub name: Box<str>,

@@ -110,6 +110,12 @@ impl Template {
         Ok(template)
     }
 
+    /// The parts by name.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = (&'static str, &Program)> {
+        let parts = [("subject", &self.subject), ("preheader", &self.preheader), ("body", &self.body)];
+        parts.into_iter().chain(self.text.as_ref().map(|text| ("text", text)))
+    }
+
     /// Renders for one person; `rewrite` is asked for the address of each tracked link. Links found under
     /// `links` in the data (unsubscribe, preferences, view in browser) are never tracked.
     ///

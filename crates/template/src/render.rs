@@ -250,7 +250,9 @@ impl<'a, 'o> Run<'a, 'o> {
             Kind::Output(chain, context) => {
                 let value = self.chain(chain, at);
                 let value = self.lift(at, value)?;
-                if self.began_with_nil && !chain.filters.iter().any(|call| &*call.name == "default") {
+                // A filter must not hide that there was nothing to put it on.
+                let hidden = std::mem::take(&mut self.began_with_nil) && !chain.stands_in();
+                if hidden || value.is_nil() {
                     self.note_missing(&chain.value, at);
                 }
                 self.print(at, *context, &value)?;
@@ -269,12 +271,14 @@ impl<'a, 'o> Run<'a, 'o> {
                 return Ok(flow);
             }
             Kind::If(branches, otherwise) => {
-                for (condition, negated, body) in branches {
+                for (way, (condition, negated, body)) in branches.iter().enumerate() {
                     let holds = self.condition(condition);
                     if self.lift(at, holds)? != *negated {
+                        self.took(at, way);
                         return self.body(body);
                     }
                 }
+                self.took(at, branches.len());
                 return if otherwise.is_empty() { Ok(Flow::Next) } else { self.body(otherwise) };
             }
             Kind::Case(subject, whens) => return self.case(at, subject, whens),
@@ -351,13 +355,14 @@ impl<'a, 'o> Run<'a, 'o> {
         let value = self.eval(subject);
         let value = self.lift(at, value)?;
         let mut matched = false;
-        for when in whens {
+        for (way, when) in whens.iter().enumerate() {
             match when {
                 When::Values(values, body) => {
                     for expr in values {
                         let candidate = self.eval(expr);
                         if value.equals(&self.lift(at, candidate)?) {
                             matched = true;
+                            self.took(at, way);
                             let flow = self.body(body)?;
                             if flow != Flow::Next {
                                 return Ok(flow);
@@ -366,6 +371,7 @@ impl<'a, 'o> Run<'a, 'o> {
                     }
                 }
                 When::Else(body) if !matched => {
+                    self.took(at, way);
                     let flow = self.body(body)?;
                     if flow != Flow::Next {
                         return Ok(flow);
@@ -385,6 +391,13 @@ impl<'a, 'o> Run<'a, 'o> {
             return Ok(None);
         }
         self.lift(at, number::integer(&value)).map(Some)
+    }
+
+    fn took(&mut self, at: u32, way: usize) {
+        if self.options.keep_ways {
+            let file = self.source.0.to_owned();
+            self.trace.ways.insert(crate::engine::Way { file, tag: at, way: way as u32 });
+        }
     }
 
     fn note_missing(&mut self, expr: &'a Expr, at: u32) {

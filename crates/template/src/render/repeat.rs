@@ -52,6 +52,7 @@ impl<'a> Run<'a, '_> {
         }
         let (value, from, count) = Self::segment(value, from, limit);
         self.resumes.insert(&node.name, from.saturating_add(count));
+        self.took(at, count.clamp(0, 2) as usize);
         if count == 0 {
             return self.body(&node.otherwise);
         }
