@@ -1238,6 +1238,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/templates/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judges a template as it is being written: what keeps it from being published, what deserves a look, what it reads. */
+        post: operations["check_template"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Renders a template for real people who together take every way through it that anybody takes, and for made ones who have
+         *     nothing, too much, or what breaks mails. Links lead nowhere, nothing is counted.
+         */
+        post: operations["template_people"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/templates/render": {
         parameters: {
             query?: never;
@@ -1249,6 +1286,23 @@ export interface paths {
         put?: never;
         /** Renders a template as a preview. */
         post: operations["render_template"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/vocabulary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The paths that a template may read, with types, coverage and values they had. May be a minute old. */
+        get: operations["template_vocabulary"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1269,6 +1323,23 @@ export interface paths {
         post?: never;
         /** Takes a template out of force. Refused while a journey sends it. */
         delete: operations["delete_template"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{id}/fallbacks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often something stood in for a missing value, or nothing did, in a template's latest messages. */
+        get: operations["template_fallbacks"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1687,6 +1758,17 @@ export interface components {
             /** @description What deserves a look. */
             warnings: components["schemas"]["Finding"][];
         };
+        /** @description A question of the debugging checklist. */
+        ChecklistItem: {
+            /** @description A stable code for programs. */
+            code: string;
+            /** @description The answer. */
+            sentence: string;
+            /** @description passed, failed or `not_applicable`. */
+            state: string;
+            /** @description What is asked for. */
+            title: string;
+        };
         /** @description A clause of a condition. */
         Clause: {
             /**
@@ -2006,6 +2088,32 @@ export interface components {
             holds: boolean;
             /** @description Part by part. */
             tree: components["schemas"]["Explained"];
+        };
+        /** @description A node whose messages had a path that led to nothing. */
+        FallbackNode: {
+            /** @description The journey. */
+            journey: string;
+            /**
+             * Format: int64
+             * @description In how many of its messages.
+             */
+            messages: number;
+            /** @description Its node. */
+            node: string;
+        };
+        /** @description How often a path led to nothing. */
+        FallbackRow: {
+            /** @description default when something stood in, missing when nothing did. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description In how many of the messages.
+             */
+            messages: number;
+            /** @description The same by journey and node. */
+            nodes: components["schemas"]["FallbackNode"][];
+            /** @description The path as written. */
+            path: string;
         };
         /** @description Whether a figure can be saved. */
         FigureCheck: {
@@ -2859,7 +2967,7 @@ export interface components {
         /** @description A page of a list. */
         Listing_Template: {
             /** @description The rows. */
-            items: {
+            items: (components["schemas"]["TemplateCare"] & {
                 /** @description Who wrote it. */
                 author: string;
                 /** @description The document. */
@@ -2885,7 +2993,7 @@ export interface components {
                  * @description Its version.
                  */
                 version: number;
-            }[];
+            })[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
             /**
@@ -3214,6 +3322,11 @@ export interface components {
             /** @description Oldest first, the last is now. Empty in a workspace of more than 200,000 profiles. */
             points: components["schemas"]["Point"][];
         };
+        /** @description A template for people who differ in what they get. */
+        PeopleMatrix: {
+            /** @description Real ones first, the most telling first; then made ones. */
+            people: components["schemas"]["PersonMail"][];
+        };
         /** @description Who a profile is. */
         Person: {
             /** @description When it was first stored. */
@@ -3233,6 +3346,35 @@ export interface components {
             name?: string | null;
             /** @description The customer's own id. */
             user_id?: string | null;
+        };
+        /** @description A template as one person gets it. */
+        PersonMail: {
+            /** @description Why there is no mail. */
+            error?: string | null;
+            /** @description The HTML part. */
+            html: string;
+            /** @description profile or made. */
+            kind: string;
+            /** @description Names that led to nothing. */
+            missing: string[];
+            /** @description What to call them. */
+            name: string;
+            /** @description What mail programs show beside it. */
+            preheader: string;
+            /**
+             * Format: int64
+             * @description The profile.
+             */
+            profile?: number | null;
+            /**
+             * Format: int64
+             * @description The position of the first one who gets the very same.
+             */
+            same_as?: number | null;
+            /** @description The subject. */
+            subject: string;
+            /** @description The text part. */
+            text: string;
         };
         /** @description A mail that was planned. */
         Planned: {
@@ -3409,8 +3551,19 @@ export interface components {
             /** @description The text part; made from the HTML when absent. */
             text?: string | null;
         };
+        /** @description What a render met on its way. */
+        RenderTrace: {
+            /** @description Values that could not be used as written. */
+            errors: string[];
+            /** @description Names that led to nothing, and a default stood in. */
+            fallbacks: components["schemas"]["TraceEntry"][];
+            /** @description Names that led to nothing and printed nothing. */
+            missing: components["schemas"]["TraceEntry"][];
+        };
         /** @description A template rendered. Links lead nowhere, nothing is counted. */
         Rendered: {
+            /** @description What a check of it finds. */
+            findings: components["schemas"]["TemplateFinding"][];
             /** @description The HTML part. */
             html: string;
             /** @description What mail programs show beside it. */
@@ -3419,6 +3572,8 @@ export interface components {
             subject: string;
             /** @description The text part. */
             text: string;
+            /** @description What was missing, what stood in, what could not be used. */
+            trace: components["schemas"]["RenderTrace"];
             /** @description What was changed for safety. */
             warnings: string[];
         };
@@ -4016,7 +4171,7 @@ export interface components {
             updated_at: components["schemas"]["Time"];
         };
         /** @description A template. */
-        Template: {
+        Template: components["schemas"]["TemplateCare"] & {
             /** @description Who wrote it. */
             author: string;
             /** @description The document. */
@@ -4043,8 +4198,20 @@ export interface components {
              */
             version: number;
         };
+        /** @description What is kept beside a template's text. */
+        TemplateCare: {
+            /**
+             * @description What stands in when this template cannot be rendered for somebody: another template's id, or
+             *     `{"subject", "format", "body", "text"}`.
+             */
+            fallback?: unknown;
+            /** @description Tests that are run before it is published. Shape: docs/template-tests.md. */
+            tests?: Record<string, never>[] | null;
+            /** @description Missing values that are borne, with reasons. */
+            waivers?: components["schemas"]["TemplateWaiver"][] | null;
+        };
         /** @description What a template is made from. */
-        TemplateDraft: {
+        TemplateDraft: components["schemas"]["TemplateCare"] & {
             /** @description The document. */
             body?: string;
             /** @description mjml or html; html otherwise. */
@@ -4059,6 +4226,120 @@ export interface components {
             subject?: string;
             /** @description The text part; made from the HTML when absent. */
             text?: string | null;
+        };
+        /** @description What was missing in a template's latest messages. */
+        TemplateFallbacks: {
+            /**
+             * Format: int64
+             * @description Messages that were looked at, the latest, at most 2,000.
+             */
+            messages: number;
+            /** @description Paths, the most frequent first. */
+            paths: components["schemas"]["FallbackRow"][];
+            /**
+             * Format: int64
+             * @description Those composed from what stands in for the template.
+             */
+            stood_in: number;
+        };
+        /** @description What a check found. */
+        TemplateFinding: {
+            /** @description The mail programs concerned; empty for all. */
+            clients: string[];
+            /** @description A stable code for programs. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Column from 1; 0 when it is about the whole.
+             */
+            column: number;
+            /**
+             * Format: int64
+             * @description Line from 1; 0 when it is about the whole.
+             */
+            line: number;
+            /** @description What is wrong and what to do. */
+            message: string;
+            /** @description subject, preheader, body or text; or the name of a partial. */
+            part: string;
+            /** @description error, warning or note. */
+            severity: string;
+            /** @description Why it is borne; null when it is not. */
+            waived?: string | null;
+        };
+        /** @description A template, judged. */
+        TemplateJudgement: {
+            /** @description The debugging checklist, filled in. */
+            checklist: components["schemas"]["ChecklistItem"][];
+            /**
+             * Format: int64
+             * @description Bytes above which mail programs cut.
+             */
+            clip_bytes: number;
+            /** @description What was found. */
+            findings: components["schemas"]["TemplateFinding"][];
+            /**
+             * Format: int64
+             * @description Bytes of the HTML for somebody who has everything; 0 when it cannot be rendered.
+             */
+            html_bytes: number;
+            /** @description Every path it may read. */
+            paths: components["schemas"]["TemplatePath"][];
+            /** @description Nothing keeps it from being published. */
+            publishable: boolean;
+        };
+        /** @description A path of a template. */
+        TemplatePath: {
+            /** @description What stands in where it is least guarded: default, if, always or none. */
+            guard: string;
+            /** @description attribute, trait, event, catalog, feed, setting, link or unknown. */
+            kind: string;
+            /** @description The path, `[]` for elements of lists. */
+            path: string;
+            /** @description Where it is used. */
+            places: components["schemas"]["TemplatePlace"][];
+            /** @description text, number, bool, date or list. */
+            value_type?: string | null;
+        };
+        /** @description A place in a template. */
+        TemplatePlace: {
+            /**
+             * Format: int64
+             * @description Column from 1.
+             */
+            column: number;
+            /**
+             * Format: int64
+             * @description Line from 1.
+             */
+            line: number;
+            /** @description subject, preheader, body or text; or the name of a partial. */
+            part: string;
+        };
+        /** @description A path that templates may read. */
+        TemplateVariable: {
+            /** @description What it is, and who has it. */
+            description: string;
+            /** @description Values it had. */
+            examples: string[];
+            /** @description attribute, trait, event, catalog, feed, setting or link. */
+            kind: string;
+            /** @description The path, `[]` for elements of lists. */
+            path: string;
+            /** @description text, number, bool, date or list. */
+            value_type?: string | null;
+        };
+        /** @description What templates may say. */
+        TemplateVocabulary: {
+            /** @description The paths. */
+            variables: components["schemas"]["TemplateVariable"][];
+        };
+        /** @description A missing value that somebody has decided to bear. */
+        TemplateWaiver: {
+            /** @description The path; one that ends with `*` covers all that begin so. */
+            path: string;
+            /** @description Why; without a reason it covers nothing. */
+            reason: string;
         };
         /** @description What the stream says every second. */
         Tick: {
@@ -4102,6 +4383,23 @@ export interface components {
             kind: string;
             /** @description The event's name. */
             title: string;
+        };
+        /** @description A name and the place where it led to nothing. */
+        TraceEntry: {
+            /**
+             * Format: int64
+             * @description Column from 1.
+             */
+            column: number;
+            /**
+             * Format: int64
+             * @description Line from 1.
+             */
+            line: number;
+            /** @description The path as written. */
+            name: string;
+            /** @description subject, preheader, body or text; or the name of a partial. */
+            part: string;
         };
         /** @description A decision on the way to a message. */
         TraceStep: {
@@ -4316,6 +4614,7 @@ export type Bar = components['schemas']['Bar'];
 export type Catalog = components['schemas']['Catalog'];
 export type Change = components['schemas']['Change'];
 export type Check = components['schemas']['Check'];
+export type ChecklistItem = components['schemas']['ChecklistItem'];
 export type Clause = components['schemas']['Clause'];
 export type Collected = components['schemas']['Collected'];
 export type Column = components['schemas']['Column'];
@@ -4343,6 +4642,8 @@ export type Evidence = components['schemas']['Evidence'];
 export type ExplainRequest = components['schemas']['ExplainRequest'];
 export type Explained = components['schemas']['Explained'];
 export type Explanation = components['schemas']['Explanation'];
+export type FallbackNode = components['schemas']['FallbackNode'];
+export type FallbackRow = components['schemas']['FallbackRow'];
 export type FigureCheck = components['schemas']['FigureCheck'];
 export type FigurePreview = components['schemas']['FigurePreview'];
 export type FigureRequest = components['schemas']['FigureRequest'];
@@ -4407,7 +4708,9 @@ export type Overlap = components['schemas']['Overlap'];
 export type Overlapping = components['schemas']['Overlapping'];
 export type Overview = components['schemas']['Overview'];
 export type Past = components['schemas']['Past'];
+export type PeopleMatrix = components['schemas']['PeopleMatrix'];
 export type Person = components['schemas']['Person'];
+export type PersonMail = components['schemas']['PersonMail'];
 export type Planned = components['schemas']['Planned'];
 export type Point = components['schemas']['Point'];
 export type Preview = components['schemas']['Preview'];
@@ -4421,6 +4724,7 @@ export type Reason = components['schemas']['Reason'];
 export type Recommendations = components['schemas']['Recommendations'];
 export type Region = components['schemas']['Region'];
 export type RenderAsk = components['schemas']['RenderAsk'];
+export type RenderTrace = components['schemas']['RenderTrace'];
 export type Rendered = components['schemas']['Rendered'];
 export type Rfm = components['schemas']['Rfm'];
 export type RfmCell = components['schemas']['RfmCell'];
@@ -4463,10 +4767,20 @@ export type TableDraft = components['schemas']['TableDraft'];
 export type TableOutlook = components['schemas']['TableOutlook'];
 export type TableRow = components['schemas']['TableRow'];
 export type Template = components['schemas']['Template'];
+export type TemplateCare = components['schemas']['TemplateCare'];
 export type TemplateDraft = components['schemas']['TemplateDraft'];
+export type TemplateFallbacks = components['schemas']['TemplateFallbacks'];
+export type TemplateFinding = components['schemas']['TemplateFinding'];
+export type TemplateJudgement = components['schemas']['TemplateJudgement'];
+export type TemplatePath = components['schemas']['TemplatePath'];
+export type TemplatePlace = components['schemas']['TemplatePlace'];
+export type TemplateVariable = components['schemas']['TemplateVariable'];
+export type TemplateVocabulary = components['schemas']['TemplateVocabulary'];
+export type TemplateWaiver = components['schemas']['TemplateWaiver'];
 export type Tick = components['schemas']['Tick'];
 export type Time = components['schemas']['Time'];
 export type TimelineRow = components['schemas']['TimelineRow'];
+export type TraceEntry = components['schemas']['TraceEntry'];
 export type TraceStep = components['schemas']['TraceStep'];
 export type Trait = components['schemas']['Trait'];
 export type TraitDraft = components['schemas']['TraitDraft'];
@@ -6656,6 +6970,54 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    check_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TemplateDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateJudgement"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    template_people: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TemplateDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeopleMatrix"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     render_template: {
         parameters: {
             query?: never;
@@ -6675,6 +7037,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Rendered"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    template_vocabulary: {
+        parameters: {
+            query?: {
+                /** @description The template whose journeys' events count; of none, without. */
+                template?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateVocabulary"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -6745,6 +7130,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    template_fallbacks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateFallbacks"];
+                };
             };
             default: components["responses"]["Problem"];
         };

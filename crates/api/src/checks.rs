@@ -327,7 +327,8 @@ async fn people(
     let found = app.platform.people_matrix(ws.0, draft.id.as_deref(), &request, &words).await?;
     let mail = |person: flow::PersonView| {
         let mail = person.mail;
-        let part = |of: fn(&template::Rendered) -> &String| mail.as_ref().map(of).cloned().unwrap_or_default();
+        let part =
+            |of: fn(&template::Rendered) -> &String| mail.as_ref().map(of).cloned().unwrap_or_default();
         PersonMail {
             name: person.name,
             kind: if person.profile.is_some() { "profile" } else { "made" }.to_owned(),
@@ -369,9 +370,8 @@ pub struct TemplateVariable {
 fn examples(seen: &[flow::Seen], whole: &str, out: &mut BTreeMap<String, Vec<String>>) {
     for each in seen {
         let path = format!("{whole}.{}", each.name);
-        let shown = |(value, _): &(Value, usize)| {
-            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-        };
+        let shown =
+            |(value, _): &(Value, usize)| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         out.insert(path.clone(), each.values.iter().take(5).map(shown).collect());
         examples(&each.elements, &format!("{path}[]"), out);
     }
@@ -474,7 +474,8 @@ async fn fallbacks(
     At(id): At<String>,
 ) -> Result<Json<TemplateFallbacks>, Problem> {
     let report = app.platform.fallbacks(ws.0, &id).await?;
-    let node = |((journey, node), messages): ((String, String), i64)| FallbackNode { journey, node, messages };
+    let node =
+        |((journey, node), messages): ((String, String), i64)| FallbackNode { journey, node, messages };
     let row = |each: flow::FallbackCount| FallbackRow {
         path: each.path,
         kind: each.kind,

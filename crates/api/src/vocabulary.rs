@@ -37,7 +37,12 @@ pub struct Sights {
 
 impl Sights {
     /// The properties of an event; of the empty name the attributes of profiles.
-    pub(crate) async fn of(&self, app: &App, workspace: WorkspaceId, name: &str) -> Result<Arc<flow::Sight>, Problem> {
+    pub(crate) async fn of(
+        &self,
+        app: &App,
+        workspace: WorkspaceId,
+        name: &str,
+    ) -> Result<Arc<flow::Sight>, Problem> {
         let key = (workspace, name.to_owned());
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some((_, sight)) = known.filter(|(at, _)| at.elapsed() < FRESH) {

@@ -15,7 +15,10 @@ fn draft(id: &str, body: &str) -> Value {
 
 fn codes(answer: &Value) -> Vec<(String, i64)> {
     let findings = answer["findings"].as_array().unwrap();
-    findings.iter().map(|each| (each["code"].as_str().unwrap().to_owned(), each["line"].as_i64().unwrap())).collect()
+    findings
+        .iter()
+        .map(|each| (each["code"].as_str().unwrap().to_owned(), each["line"].as_i64().unwrap()))
+        .collect()
 }
 
 async fn put(server: &Server, draft: Value) -> (StatusCode, Value) {
@@ -72,7 +75,10 @@ async fn what_would_print_a_missing_value_is_found_at_its_place_and_refused_with
         let list = check["checklist"].as_array().unwrap();
         list.iter().find(|each| each["code"] == code).unwrap()["state"].as_str().unwrap().to_owned()
     };
-    assert_eq!((state("compiles"), state("greeting"), state("tests")), ("passed".into(), "failed".into(), "not_applicable".into()));
+    assert_eq!(
+        (state("compiles"), state("greeting"), state("tests")),
+        ("passed".into(), "failed".into(), "not_applicable".into())
+    );
     let path = &check["paths"][0];
     assert_eq!(
         (&path["path"], &path["kind"], &path["value_type"], &path["guard"], &path["places"][0]["line"]),
@@ -85,13 +91,18 @@ async fn what_would_print_a_missing_value_is_found_at_its_place_and_refused_with
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
         let problem = refused.json();
         assert_eq!(problem["code"], "unfit_template");
-        assert_eq!((&problem["errors"][0]["path"], &problem["errors"][0]["line"]), (&json!("/body"), &json!(2)));
+        assert_eq!(
+            (&problem["errors"][0]["path"], &problem["errors"][0]["line"]),
+            (&json!("/body"), &json!(2))
+        );
     }
     assert_eq!(server.call("GET", "/api/templates/hello", None).await.status, StatusCode::NOT_FOUND);
-    let (status, _) = put(&server, draft("hello", "<p>Hi {{ customer.first_name | default: \"there\" }},</p>")).await;
+    let (status, _) =
+        put(&server, draft("hello", "<p>Hi {{ customer.first_name | default: \"there\" }},</p>")).await;
     assert_eq!(status, StatusCode::OK);
 
-    let broken = server.call("POST", "/api/templates/check", Some(draft("hello", "<p>\n{% if x %}</p>"))).await.json();
+    let broken =
+        server.call("POST", "/api/templates/check", Some(draft("hello", "<p>\n{% if x %}</p>"))).await.json();
     assert_eq!((codes(&broken), &broken["publishable"]), (vec![("syntax".to_owned(), 2)], &json!(false)));
 }
 
@@ -116,7 +127,8 @@ async fn a_waiver_needs_a_reason_and_stays_until_it_is_taken_back() {
 #[tokio::test]
 async fn a_template_that_fails_its_own_test_is_not_published() {
     let server = Server::open().await;
-    let mut hello = draft("hello", "<p>Hello {{ customer.first_name | default: \"you\" }} of {{ workspace.name }}</p>");
+    let mut hello =
+        draft("hello", "<p>Hello {{ customer.first_name | default: \"you\" }} of {{ workspace.name }}</p>");
     hello["tests"] = json!([
         {"name": "a name is said", "given": {"customer": {"first_name": "Ada"}}, "expect": {"text": {"contains": "Hello Ada of My workspace"}}},
         {"name": "nobody is greeted as null", "given": {"event": {"x": 1}}, "expect": {"text": {"absent": "null"}, "link": {"contains": "/u/"}}},
@@ -129,7 +141,10 @@ async fn a_template_that_fails_its_own_test_is_not_published() {
     let (status, problem) = put(&server, hello).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("'a name is said' fails: \"Hello Ada of My workspace\" is missing from the text."), "{detail}");
+    assert!(
+        detail.contains("'a name is said' fails: \"Hello Ada of My workspace\" is missing from the text."),
+        "{detail}"
+    );
 }
 
 #[tokio::test]
@@ -141,7 +156,10 @@ async fn people_are_chosen_for_every_way_and_made_ones_stand_beside_them() {
     let saved = draft("cart", body);
     assert_eq!(put(&server, saved.clone()).await.0, StatusCode::OK);
     journey(&server, "cart").await;
-    let all = server.call("POST", "/api/templates/people", Some(saved)).await.json()["people"].as_array().unwrap().clone();
+    let all = server.call("POST", "/api/templates/people", Some(saved)).await.json()["people"]
+        .as_array()
+        .unwrap()
+        .clone();
     let real: Vec<&Value> = all.iter().filter(|person| person["kind"] == "profile").collect();
     let texts: Vec<&str> = real.iter().map(|person| person["text"].as_str().unwrap()).collect();
     // Gold without a name, and silver with an empty cart: nobody adds a way to these.
@@ -161,7 +179,10 @@ async fn people_are_chosen_for_every_way_and_made_ones_stand_beside_them() {
     let named = of("Names of 200 characters")["text"].as_str().unwrap();
     assert!(named.contains("Wolfeschlegelsteinhausenbergerdorff"), "{named}");
     let fixed = draft("fixed", "<p>The same for all</p>");
-    let all = server.call("POST", "/api/templates/people", Some(fixed)).await.json()["people"].as_array().unwrap().clone();
+    let all = server.call("POST", "/api/templates/people", Some(fixed)).await.json()["people"]
+        .as_array()
+        .unwrap()
+        .clone();
     assert!(all[1..].iter().all(|person| person["same_as"] == json!(0)), "one output, one group");
 }
 
@@ -175,7 +196,10 @@ async fn a_render_says_what_was_missing_and_what_stood_in() {
     });
     let rendered = server.call("POST", "/api/templates/render", Some(ask)).await.json();
     let trace = &rendered["trace"];
-    assert_eq!((&trace["missing"][0]["name"], &trace["missing"][0]["line"]), (&json!("customer.city"), &json!(1)));
+    assert_eq!(
+        (&trace["missing"][0]["name"], &trace["missing"][0]["line"]),
+        (&json!("customer.city"), &json!(1))
+    );
     assert_eq!(trace["fallbacks"][0]["name"], "customer.first_name", "text without letters is no name");
     assert_eq!(codes(&rendered), [("missing_fallback".to_owned(), 1), ("unknown_name".to_owned(), 1)]);
 }
@@ -187,9 +211,13 @@ async fn the_vocabulary_names_paths_with_types_coverage_and_examples() {
     journey(&server, "cart").await;
     people(&server).await;
     let words = server.call("GET", "/api/templates/vocabulary?template=cart", None).await.json();
-    let of = |path: &str| words["variables"].as_array().unwrap().iter().find(|each| each["path"] == path).cloned();
+    let of =
+        |path: &str| words["variables"].as_array().unwrap().iter().find(|each| each["path"] == path).cloned();
     let name = of("customer.plan").unwrap();
-    assert_eq!((&name["kind"], &name["value_type"], &name["examples"][0]), (&json!("attribute"), &json!("text"), &json!("gold")));
+    assert_eq!(
+        (&name["kind"], &name["value_type"], &name["examples"][0]),
+        (&json!("attribute"), &json!("text"), &json!("gold"))
+    );
     assert_eq!(of("event.price").unwrap()["value_type"], "number");
     assert_eq!(of("event.products[].sku").unwrap()["kind"], "event");
     assert_eq!(of("customer.engagement_score").unwrap()["kind"], "trait");
@@ -208,7 +236,9 @@ async fn fallbacks_are_counted_by_template_and_node() {
     server.platform.work_off().await.unwrap();
     let report = server.call("GET", "/api/templates/cart/fallbacks", None).await.json();
     assert_eq!(report["messages"], 4, "{report}");
-    let row = |n: usize| (&report["paths"][n]["path"], &report["paths"][n]["kind"], &report["paths"][n]["messages"]);
+    let row = |n: usize| {
+        (&report["paths"][n]["path"], &report["paths"][n]["kind"], &report["paths"][n]["messages"])
+    };
     assert_eq!(row(0), (&json!("customer.city"), &json!("default"), &json!(4)));
     assert_eq!(row(1), (&json!("customer.first_name"), &json!("default"), &json!(1)));
     assert_eq!(report["paths"][1]["nodes"], json!([{"journey": "cart", "node": "send", "messages": 1}]));
@@ -223,7 +253,12 @@ async fn what_stands_in_for_a_template_must_be_there_and_be_fit_itself() {
         main["fallback"] = fallback;
         main
     };
-    for bad in [json!("plain"), json!("main"), json!(7), json!({"subject": "Hi {{ customer.name }}", "body": "<p>x</p>"})] {
+    for bad in [
+        json!("plain"),
+        json!("main"),
+        json!(7),
+        json!({"subject": "Hi {{ customer.name }}", "body": "<p>x</p>"}),
+    ] {
         assert_eq!(put(&server, with(bad.clone())).await.0, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
     }
     assert_eq!(put(&server, draft("plain", "<p>Plain</p>")).await.0, StatusCode::OK);

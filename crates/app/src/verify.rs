@@ -79,7 +79,11 @@ fn folder(dir: &Path) -> Result<Folder> {
     let (body, layout) = match (mjml.is_file(), html.is_file()) {
         (true, false) => (mjml.clone(), template::Body::Mjml(read(&mjml)?)),
         (false, true) => (html.clone(), template::Body::Html(read(&html)?)),
-        _ => return Err(BadInput(format!("{}: put one body.mjml or one body.html there", dir.display())).into()),
+        _ => {
+            return Err(
+                BadInput(format!("{}: put one body.mjml or one body.html there", dir.display())).into()
+            );
+        }
     };
     let words = dir.join("text.txt");
     let source = template::Source {
@@ -132,7 +136,8 @@ fn tests(dir: &Path) -> Result<Vec<Scenario>> {
 /// What every mail has that a test need not give.
 fn usual(dir: &Path) -> Result<Value> {
     let settings = dir.join("workspace.json");
-    let workspace: Value = if settings.is_file() { json_of(&settings)? } else { json!({"name": "Workspace"}) };
+    let workspace: Value =
+        if settings.is_file() { json_of(&settings)? } else { json!({"name": "Workspace"}) };
     let link = |path: &str| format!("https://example.com/{path}");
     Ok(json!({
         "workspace": workspace, "customer": {"id": 0}, "site": {"recommendations": {}}, "message": {"id": ""},
@@ -160,9 +165,7 @@ pub fn run(dir: &Path, as_json: bool) -> Result<()> {
     let failing = |outcomes: &[Outcome]| outcomes.iter().filter(|test| !test.faults.is_empty()).count();
     let failed: usize = all.iter().map(|(_, outcomes)| failing(outcomes)).sum();
     if as_json {
-        let one = |(folder, outcomes): &(Folder, Vec<Outcome>)| {
-            json!({"id": folder.id, "file": folder.body.display().to_string(), "tests": outcomes})
-        };
+        let one = |(folder, outcomes): &(Folder, Vec<Outcome>)| json!({"id": folder.id, "file": folder.body.display().to_string(), "tests": outcomes});
         let all: Vec<Value> = all.iter().map(one).collect();
         let report = json!({"templates": all, "passed": tests - failed, "failed": failed});
         println!("{}", serde_json::to_string_pretty(&report)?);

@@ -81,7 +81,8 @@ fn templates_in_files_are_tested_by_what_stands_beside_them() {
         std::fs::create_dir_all(rapport.dir().join(dir)).unwrap();
     }
     let head = "name = \"Hello\"\nsubject = \"Hi {{ customer.first_name | default: 'you' }}\"\n";
-    let body = "<p>{{ workspace.name }} greets you.</p>\n<p><a href=\"{{ links.unsubscribe }}\">Stop</a></p>\n";
+    let body =
+        "<p>{{ workspace.name }} greets you.</p>\n<p><a href=\"{{ links.unsubscribe }}\">Stop</a></p>\n";
     for dir in ["good", "bad", "broken", "odd"] {
         rapport.file(&format!("{dir}/hello/template.toml"), head);
         rapport.file(&format!("{dir}/hello/body.html"), body);

@@ -25,7 +25,13 @@ pub(crate) struct Brake(Mutex<HashMap<(WorkspaceId, String), VecDeque<bool>>>);
 
 impl Brake {
     /// Notes one message; when the share of failures is above the limit: (failed, of). It begins anew then.
-    fn note(&self, workspace: WorkspaceId, source: &str, failed: bool, percent_max: u64) -> Option<(usize, usize)> {
+    fn note(
+        &self,
+        workspace: WorkspaceId,
+        source: &str,
+        failed: bool,
+        percent_max: u64,
+    ) -> Option<(usize, usize)> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (workspace, source.to_owned());
         // Who never failed takes no room.
@@ -116,7 +122,11 @@ mod tests {
     #[test]
     fn a_share_below_the_limit_stops_nothing_however_many_there_are() {
         assert_eq!(tripped(&Brake::default(), |n| n % 10 == 0, 100_000), None);
-        assert_eq!(tripped(&Brake::default(), |n| n % 5 == 0, 100_000), None, "exactly the limit is not above it");
+        assert_eq!(
+            tripped(&Brake::default(), |n| n % 5 == 0, 100_000),
+            None,
+            "exactly the limit is not above it"
+        );
         // A bad start is forgiven when the rest is well.
         assert_eq!(tripped(&Brake::default(), |n| n < FAILED_LEAST - 1, 100_000), None);
     }

@@ -83,7 +83,9 @@ pub(crate) fn drop_blanks(map: &mut Map) {
         match value {
             Value::Object(map) => drop_blanks(map),
             Value::Array(list) => {
-                list.retain(|item| !item.is_null() && !item.as_str().is_some_and(|text| text.trim().is_empty()));
+                list.retain(|item| {
+                    !item.is_null() && !item.as_str().is_some_and(|text| text.trim().is_empty())
+                });
                 list.iter_mut().for_each(within);
             }
             _ => {}
@@ -120,7 +122,9 @@ impl Writer {
             let path = format!("{whole}.{}", each.name);
             let value_type = type_name(each.kind);
             let seen = (of > 0).then_some((each.count, of));
-            self.0.paths.insert(path.clone(), Known { kind, value_type, declared: false, always: false, seen });
+            self.0
+                .paths
+                .insert(path.clone(), Known { kind, value_type, declared: false, always: false, seen });
             self.seen(&format!("{path}[]"), kind, &each.elements, 0);
         }
     }
@@ -140,7 +144,12 @@ fn is_total(figure: &expr::Figure) -> bool {
     matches!(figure, expr::Figure::Count { .. } | expr::Figure::Periods { .. } | expr::Figure::Score { .. })
 }
 
-fn schema(registry: &Registry, words: &Words, events: &[String], goods: &[(String, Option<&'static str>, bool)]) -> Schema {
+fn schema(
+    registry: &Registry,
+    words: &Words,
+    events: &[String],
+    goods: &[(String, Option<&'static str>, bool)],
+) -> Schema {
     let mut out = Writer::default();
     out.put("customer", PathKind::Attribute, None, true);
     if let Some(sight) = &words.attributes {
@@ -245,7 +254,10 @@ impl Platform {
                 field.1 += 1;
             }
         }
-        Ok(fields.into_iter().map(|(name, (kind, count))| (name.to_owned(), kind, count == offered)).collect())
+        Ok(fields
+            .into_iter()
+            .map(|(name, (kind, count))| (name.to_owned(), kind, count == offered))
+            .collect())
     }
 
     /// A template's document, compiled as it would be in force.
@@ -286,7 +298,12 @@ impl Platform {
     }
 
     /// Refuses a template that would print a missing value, greet nobody, or fail its own tests.
-    pub(crate) async fn check_contract(&self, workspace: WorkspaceId, id: &str, body: &Value) -> Result<(), Error> {
+    pub(crate) async fn check_contract(
+        &self,
+        workspace: WorkspaceId,
+        id: &str,
+        body: &Value,
+    ) -> Result<(), Error> {
         let mut check = self.judge_template(workspace, Some(id), body, &Words::default()).await?;
         match &body["fallback"] {
             Value::Object(_) => {
@@ -300,8 +317,12 @@ impl Platform {
                     (finding, waived)
                 }));
             }
-            Value::String(other) if other == id || !self.registry(workspace).templates.contains_key(other) => {
-                let message = format!("There is no other template '{other}' that could stand in for '{id}': make it first.");
+            Value::String(other)
+                if other == id || !self.registry(workspace).templates.contains_key(other) =>
+            {
+                let message = format!(
+                    "There is no other template '{other}' that could stand in for '{id}': make it first."
+                );
                 return Err(Error::invalid("missing_template", "/fallback", message));
             }
             _ => {}
@@ -309,9 +330,10 @@ impl Platform {
         if check.publishable {
             return Ok(());
         }
-        let errors = check.findings.iter().filter(|(finding, waived)| {
-            finding.severity == Severity::Error && waived.is_none()
-        });
+        let errors = check
+            .findings
+            .iter()
+            .filter(|(finding, waived)| finding.severity == Severity::Error && waived.is_none());
         let problems: Vec<Problem> = errors
             .map(|(finding, _)| Problem {
                 path: format!("/{}", finding.part),
@@ -378,10 +400,22 @@ fn broken(problems: &[Problem]) -> TemplateCheck {
     };
     let sentence = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
     let mut checklist = vec![("compiles", COMPILES, Some(false), sentence)];
-    for (code, title) in [("fallbacks", FALLBACKS), ("greeting", GREETING), ("names", NAMES), ("types", TYPES), ("tests", TESTS)] {
+    for (code, title) in [
+        ("fallbacks", FALLBACKS),
+        ("greeting", GREETING),
+        ("names", NAMES),
+        ("types", TYPES),
+        ("tests", TESTS),
+    ] {
         checklist.push((code, title, None, "It has to be readable first.".to_owned()));
     }
-    TemplateCheck { publishable: false, findings: problems.iter().map(finding).collect(), checklist, paths: Vec::new(), sample: None }
+    TemplateCheck {
+        publishable: false,
+        findings: problems.iter().map(finding).collect(),
+        checklist,
+        paths: Vec::new(),
+        sample: None,
+    }
 }
 
 const COMPILES: &str = "It can be read";
@@ -414,7 +448,8 @@ fn judged(
         let message = format!("The test '{}' fails: {}", test.name, test.faults.join(" "));
         findings.push((about(Severity::Error, "failing_test", message), None));
     }
-    let given: BTreeSet<String> = template::scenario::of(body).iter().flat_map(|test| test.given_paths()).collect();
+    let given: BTreeSet<String> =
+        template::scenario::of(body).iter().flat_map(|test| test.given_paths()).collect();
     for path in contract.unused(given.iter().map(String::as_str)) {
         let message = format!("A test gives '{path}', which the template never reads.");
         findings.push((about(Severity::Note, "unused_sample", message), None));
@@ -430,9 +465,15 @@ fn judged(
             _ => (Some(false), format!("Look at {}.", names.join(", "))),
         }
     };
-    let mut checklist = vec![("compiles", COMPILES, Some(true), "It has no fault of language or layout.".to_owned())];
+    let mut checklist =
+        vec![("compiles", COMPILES, Some(true), "It has no fault of language or layout.".to_owned())];
     for (code, key, title, good) in [
-        ("fallbacks", "missing_fallback", FALLBACKS, "Every value that may be missing has a default or a guard."),
+        (
+            "fallbacks",
+            "missing_fallback",
+            FALLBACKS,
+            "Every value that may be missing has a default or a guard.",
+        ),
         ("greeting", "greeting", GREETING, "No greeting would read \"Hi ,\"."),
         ("names", "unknown_name", NAMES, "All names are declared, or somebody has them."),
         ("types", "type_misuse", TYPES, "No value is compared or shown as something else."),
@@ -446,7 +487,13 @@ fn judged(
         many if failed == 0 => ("tests", TESTS, Some(true), format!("{many} of {many} pass.")),
         many => ("tests", TESTS, Some(false), format!("{failed} of {many} fail.")),
     });
-    TemplateCheck { publishable: contract.is_publishable() && failed == 0, findings, checklist, paths: contract.paths(schema), sample: None }
+    TemplateCheck {
+        publishable: contract.is_publishable() && failed == 0,
+        findings,
+        checklist,
+        paths: contract.paths(schema),
+        sample: None,
+    }
 }
 
 /// The step of a decision trace that tells what was missing.
@@ -497,14 +544,24 @@ mod tests {
         registry.settings.insert("name".to_owned(), json!("Shop"));
         registry.settings.insert("reply_to".to_owned(), json!(""));
         registry.types.insert("age".to_owned(), profile::AttributeType::ALL[1]);
-        let seen = |name: &str, kind, count| Seen { name: name.to_owned(), kind, count, values: vec![], elements: vec![] };
+        let seen = |name: &str, kind, count| Seen {
+            name: name.to_owned(),
+            kind,
+            count,
+            values: vec![],
+            elements: vec![],
+        };
         let mut products = seen("products", "list", 2);
         products.elements = vec![seen("sku", "text", 3)];
         let words = Words {
             attributes: Some(Arc::new(Sight { of: 4, names: vec![seen("city", "text", 3)], topics: vec![] })),
-            events: vec![("Order".to_owned(), Arc::new(Sight { of: 2, names: vec![products], topics: vec![] }))],
+            events: vec![(
+                "Order".to_owned(),
+                Arc::new(Sight { of: 2, names: vec![products], topics: vec![] }),
+            )],
         };
-        let schema = schema(&registry, &words, &["Order".to_owned()], &[("name".to_owned(), Some("text"), true)]);
+        let schema =
+            schema(&registry, &words, &["Order".to_owned()], &[("name".to_owned(), Some("text"), true)]);
         let always: Vec<&str> =
             schema.paths.iter().filter(|(_, known)| known.always).map(|(path, _)| path.as_str()).collect();
         for path in ["customer.id", "links.unsubscribe", "workspace.name", "site.recommendations[][].name"] {

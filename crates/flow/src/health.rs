@@ -127,7 +127,8 @@ impl Platform {
         let mut parts = vec![step, lake, relay, mail];
         let paused = self.paused_by_server(workspace).await?;
         if !paused.is_empty() {
-            let all: Vec<String> = paused.iter().map(|(name, why)| format!("'{name}' is paused: {why}")).collect();
+            let all: Vec<String> =
+                paused.iter().map(|(name, why)| format!("'{name}' is paused: {why}")).collect();
             parts.push(Part { name: "Journeys", status: Status::Warn, detail: all.join(" ") });
         }
         parts.extend(self.disk());

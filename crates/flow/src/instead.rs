@@ -66,7 +66,9 @@ impl Platform {
             Err(error @ Error::Invalid { code: "aborted", .. }) => {
                 return Err(Unready::Skip("aborted", error.to_string()));
             }
-            Err(error @ Error::Invalid { code: "mail_too_large", .. }) => ("mail_too_large", error.to_string()),
+            Err(error @ Error::Invalid { code: "mail_too_large", .. }) => {
+                ("mail_too_large", error.to_string())
+            }
             Err(error @ Error::Invalid { .. }) => ("render_failed", error.to_string()),
             Err(error) => return Err(Unready::Fault(error)),
         };

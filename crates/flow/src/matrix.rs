@@ -137,13 +137,20 @@ impl Platform {
             let rendered = self.render_for(registry, workspace, &order, &mut Vec::new()).await;
             let mut ways: BTreeSet<String> = BTreeSet::new();
             if let Ok(mail) = &rendered {
-                ways.extend(mail.trace.ways.iter().map(|way| format!("{}:{}:{}", way.file, way.tag, way.way)));
-                ways.extend(mail.trace.fallbacks.iter().map(|each| format!("default {} {}", each.name, each.place)));
-                ways.extend(mail.trace.missing.iter().map(|each| format!("missing {} {}", each.name, each.place)));
+                ways.extend(
+                    mail.trace.ways.iter().map(|way| format!("{}:{}:{}", way.file, way.tag, way.way)),
+                );
+                ways.extend(
+                    mail.trace.fallbacks.iter().map(|each| format!("default {} {}", each.name, each.place)),
+                );
+                ways.extend(
+                    mail.trace.missing.iter().map(|each| format!("missing {} {}", each.name, each.place)),
+                );
             }
             // That there is no mail for somebody is a way, too.
             ways.insert(rendered.as_ref().err().map(Error::to_string).unwrap_or_default());
-            let name = candidate.hot.profile.display().unwrap_or_else(|| format!("Profile {}", candidate.row.id));
+            let name =
+                candidate.hot.profile.display().unwrap_or_else(|| format!("Profile {}", candidate.row.id));
             tried.push((ways, view(name, Some(candidate.row.id), rendered)?));
         }
         let chosen = cover(&tried.iter().map(|(ways, _)| ways).collect::<Vec<_>>(), SHOWN_MAX);
@@ -259,7 +266,9 @@ const MARKUP: &str = "\"><b>O'Neil</b> & Söhne {{ 7 | times: 6 }} <!--";
 /// An item whose texts are markup.
 fn marked(item: &Value) -> Value {
     match item {
-        Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), marked(value))).collect::<Map>().into(),
+        Value::Object(map) => {
+            map.iter().map(|(name, value)| (name.clone(), marked(value))).collect::<Map>().into()
+        }
         Value::String(_) => json!(MARKUP),
         other => other.clone(),
     }
@@ -356,7 +365,11 @@ mod tests {
     #[test]
     fn made_values_stand_where_the_template_looks_for_them() {
         let mut data = json!({});
-        for (path, value) in [("event.list", json!(["x", "x"])), ("event.list[].name", json!("n")), ("event.list[].tags[]", json!("t"))] {
+        for (path, value) in [
+            ("event.list", json!(["x", "x"])),
+            ("event.list[].name", json!("n")),
+            ("event.list[].tags[]", json!("t")),
+        ] {
             put(&mut data, &path.split('.').collect::<Vec<_>>(), value, Fill::Usual);
         }
         let item = json!({"name": "n", "tags": ["t", "t"]});

@@ -187,7 +187,8 @@ impl Platform {
                 ));
             }
             if name == crate::brake::LIMIT && !value.as_u64().is_some_and(|percent| percent <= 100) {
-                let message = "Give the share of failures above which a journey is paused as 0 to 100 per cent.";
+                let message =
+                    "Give the share of failures above which a journey is paused as 0 to 100 per cent.";
                 return Err(Error::invalid("invalid_share", &format!("/{name}"), message));
             }
             if !settings.contains_key(name) && name != registry::TYPES && name != crate::brake::LIMIT {

@@ -49,7 +49,10 @@ impl Platform {
     }
 
     /// The journeys that the server paused, with reasons.
-    pub(crate) async fn paused_by_server(&self, workspace: WorkspaceId) -> Result<Vec<(String, String)>, Error> {
+    pub(crate) async fn paused_by_server(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<(String, String)>, Error> {
         let registry = self.registry(workspace);
         let mut out = Vec::new();
         for (id, journey) in registry.journeys.iter().filter(|(_, journey)| !journey.live) {

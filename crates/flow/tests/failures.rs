@@ -77,7 +77,13 @@ async fn people(shop: &Shop, many: usize, fails: impl Fn(usize) -> bool) -> Vec<
     out
 }
 
-async fn plan(shop: &Shop, people: &[ProfileId], journey: &str, template: &str, which: impl Fn(usize) -> bool) -> usize {
+async fn plan(
+    shop: &Shop,
+    people: &[ProfileId],
+    journey: &str,
+    template: &str,
+    which: impl Fn(usize) -> bool,
+) -> usize {
     let chosen: Vec<usize> = (0..people.len()).filter(|n| which(*n)).collect();
     for (part, numbers) in chosen.chunks(AT_ONCE).enumerate() {
         let messages: Vec<NewMessage> = numbers
@@ -107,7 +113,7 @@ async fn plan(shop: &Shop, people: &[ProfileId], journey: &str, template: &str, 
 
 /// Sends until nothing is due any more, with the real workers.
 async fn settled(shop: &Shop, open: i64) -> flow::Balance {
-    let mut beat = tokio::time::interval(std::time::Duration::from_millis(100));
+    let mut beat = tokio::time::interval(std::time::Duration::from_millis(250));
     loop {
         beat.tick().await;
         // The balance reads every message: only once nothing seems due.
@@ -139,7 +145,8 @@ async fn one_in_fifty(many: usize) {
     let started = Instant::now();
     let sink = Sink::start().await;
     let shop = Shop::open_with_smtp(&sink.url).await;
-    template(&shop, "sheltered", DOUBLING, json!({"subject": "plain", "format": "html", "body": MENDED})).await;
+    template(&shop, "sheltered", DOUBLING, json!({"subject": "plain", "format": "html", "body": MENDED}))
+        .await;
     template(&shop, "bare", DOUBLING, Value::Null).await;
     shop.journey("sheltered", sends("sheltered")).await;
     shop.journey("bare", sends("bare")).await;
@@ -230,11 +237,18 @@ async fn a_template_that_fails_for_too_many_pauses_its_journey_and_the_rest_goes
     let skipped = before.ended("skipped: render_failed");
     assert!(skipped >= 20 && skipped < 200, "{skipped} were skipped before the brake took hold");
     let because = shop.platform.paused_because(W, "broken").await.unwrap().unwrap();
-    assert!(because.contains("above the limit of 20 %") && because.contains("a value is larger"), "{because}");
+    assert!(
+        because.contains("above the limit of 20 %") && because.contains("a value is larger"),
+        "{because}"
+    );
     assert!(shop.platform.registry(W).journeys["other"].live);
     let health = shop.platform.health(W).await.unwrap();
     let part = health.iter().find(|part| part.name == "Journeys").unwrap();
-    assert!(part.status == flow::Status::Warn && part.detail.contains("'broken' is paused"), "{}", part.detail);
+    assert!(
+        part.status == flow::Status::Warn && part.detail.contains("'broken' is paused"),
+        "{}",
+        part.detail
+    );
 
     template(&shop, "hello", MENDED, Value::Null).await;
     shop.set_journey("broken", "live").await;

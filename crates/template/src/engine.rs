@@ -125,7 +125,8 @@ impl Trace {
         self.fallbacks.extend(other.fallbacks.into_iter().map(named));
         self.errors.extend(other.errors);
         self.pending.extend(other.pending);
-        self.ways.extend(other.ways.into_iter().map(|way| Way { file: format!("{part}/{}", way.file), ..way }));
+        self.ways
+            .extend(other.ways.into_iter().map(|way| Way { file: format!("{part}/{}", way.file), ..way }));
     }
 }
 
@@ -230,9 +231,15 @@ impl Program {
         name: Option<&str>,
     ) -> impl Iterator<Item = (&'p str, &'p str, &'p Body)> + use<'p> {
         let named = name.map(|name| self.partial(name));
-        let all = self.partials.iter().filter(move |_| named.is_none()).map(|(key, partial)| (key.as_str(), partial));
+        let all = self
+            .partials
+            .iter()
+            .filter(move |_| named.is_none())
+            .map(|(key, partial)| (key.as_str(), partial));
         let one = named.flatten();
-        one.into_iter().chain(all).filter_map(|(key, partial)| Some((key, &*partial.source, partial.body.as_ref().ok()?)))
+        one.into_iter()
+            .chain(all)
+            .filter_map(|(key, partial)| Some((key, &*partial.source, partial.body.as_ref().ok()?)))
     }
 
     pub(crate) fn partial(&self, name: &str) -> Option<(&str, &Partial)> {

@@ -121,9 +121,15 @@ pub fn of(body: &Value) -> Vec<Scenario> {
 /// Reads one test.
 pub fn read(value: &Value) -> Scenario {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| Scenario {
-        name: format!("{} (cannot be read: {error})", value["name"].as_str().unwrap_or("a test without a name")),
+        name: format!(
+            "{} (cannot be read: {error})",
+            value["name"].as_str().unwrap_or("a test without a name")
+        ),
         given: Value::Null,
-        expect: Expect { aborts: Aborts::Because(format!("the test can be read: {error}")), ..Expect::default() },
+        expect: Expect {
+            aborts: Aborts::Because(format!("the test can be read: {error}")),
+            ..Expect::default()
+        },
     })
 }
 
@@ -280,8 +286,14 @@ mod tests {
         let gone = json!({"customer": {"gone": true}});
         assert_eq!(run(json!({"aborts": true}), gone.clone()), Vec::<String>::new());
         assert_eq!(run(json!({"aborts": "gone"}), gone.clone()), Vec::<String>::new());
-        assert_eq!(run(json!({"aborts": "sold out"}), gone.clone()), ["It ends because of \"gone away\", not of \"sold out\"."]);
-        assert_eq!(run(json!({"aborts": true}), json!({})), ["It should end without a mail, and gives \"Hi you\"."]);
+        assert_eq!(
+            run(json!({"aborts": "sold out"}), gone.clone()),
+            ["It ends because of \"gone away\", not of \"sold out\"."]
+        );
+        assert_eq!(
+            run(json!({"aborts": true}), json!({})),
+            ["It should end without a mail, and gives \"Hi you\"."]
+        );
         assert_eq!(run(json!({}), gone).len(), 1);
     }
 

@@ -60,7 +60,7 @@ fn data(subset: usize) -> Value {
             *data.pointer_mut(pointer).unwrap() = json!("Ada");
         }
     }
-    for (n, pointer) in MAY_MISS.iter().enumerate(){
+    for (n, pointer) in MAY_MISS.iter().enumerate() {
         if subset & (1 << n) == 0 {
             continue;
         }
@@ -125,9 +125,19 @@ impl Author {
     }
 
     fn path(&mut self) -> String {
-        let all = ["customer.first_name", "customer.city", "event.name", "customer.id", "event.items.first.name", "event.items[0].sku", "v", "w"];
+        let all = [
+            "customer.first_name",
+            "customer.city",
+            "event.name",
+            "customer.id",
+            "event.items.first.name",
+            "event.items[0].sku",
+            "v",
+            "w",
+        ];
         let in_loop = ["p.name", "p.sku", "customer.first_name", "v", "forloop.index"];
-        if self.loops > 0 && self.dice.roll(2) == 0 { self.dice.one(&in_loop) } else { self.dice.one(&all) }.to_owned()
+        if self.loops > 0 && self.dice.roll(2) == 0 { self.dice.one(&in_loop) } else { self.dice.one(&all) }
+            .to_owned()
     }
 
     fn expression(&mut self) -> String {
@@ -145,7 +155,15 @@ impl Author {
     }
 
     fn term(&mut self) -> String {
-        let all = ["customer.first_name", "customer.city", "event.name", "event.items.first.name", "event.items[0].sku", "v", "w"];
+        let all = [
+            "customer.first_name",
+            "customer.city",
+            "event.name",
+            "event.items.first.name",
+            "event.items[0].sku",
+            "v",
+            "w",
+        ];
         let path = if self.loops > 0 && self.dice.roll(3) == 0 { "p.name" } else { self.dice.one(&all) };
         if self.plain {
             let path = self.dice.one(&["customer.first_name", "customer.city", "event.name"]);
@@ -213,7 +231,8 @@ impl Author {
             }
             5 => {
                 let condition = self.condition();
-                let leave = if self.loops > 0 { self.dice.one(&["continue", "break"]) } else { "abort \"no\"" };
+                let leave =
+                    if self.loops > 0 { self.dice.one(&["continue", "break"]) } else { "abort \"no\"" };
                 self.out.push_str(&format!("{{% unless {condition} %}}{{% {leave} %}}{{% endunless %}}\n"));
             }
             6 => {
@@ -243,7 +262,9 @@ impl Author {
             }
             _ => {
                 let path = self.path();
-                self.out.push_str(&format!("{{% capture w %}}x{{{{ {path} | default: \"y\" }}}}{{% endcapture %}}\n"));
+                self.out.push_str(&format!(
+                    "{{% capture w %}}x{{{{ {path} | default: \"y\" }}}}{{% endcapture %}}\n"
+                ));
             }
         }
     }
@@ -307,7 +328,11 @@ fn what_the_contract_does_not_report_is_never_printed_empty_and_most_of_what_it_
             println!("HIDDEN seed {seed}: {hidden:?}\n{}", author.out);
             continue;
         }
-        assert!(hidden.is_empty(), "seed {seed}: lines {hidden:?} print nothing, unreported:\n{}", author.out);
+        assert!(
+            hidden.is_empty(),
+            "seed {seed}: lines {hidden:?} print nothing, unreported:\n{}",
+            author.out
+        );
         reported += lines.len();
         seen += lines.intersection(&shown).count();
         clean += usize::from(lines.is_empty());

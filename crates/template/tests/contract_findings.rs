@@ -56,10 +56,19 @@ fn a_value_that_may_be_missing_needs_something_that_stands_in() {
     let bare = |path: &str| vec![("missing_fallback".to_owned(), path.to_owned())];
     assert_eq!(found("<p>{{ customer.first_name }}</p>"), bare("customer.first_name"));
     assert_eq!(found("<p>{{ customer.first_name | upcase }}</p>"), bare("customer.first_name"));
-    assert_eq!(found("<p>{% assign n = customer.first_name | upcase %}{{ n }}</p>"), bare("customer.first_name"));
-    assert_eq!(found("<p>{% if customer.plan %}{{ customer.first_name }}{% endif %}</p>"), bare("customer.first_name"));
+    assert_eq!(
+        found("<p>{% assign n = customer.first_name | upcase %}{{ n }}</p>"),
+        bare("customer.first_name")
+    );
+    assert_eq!(
+        found("<p>{% if customer.plan %}{{ customer.first_name }}{% endif %}</p>"),
+        bare("customer.first_name")
+    );
     assert_eq!(found("<a href=\"https://x.example/{{ event.name }}\">x</a>"), bare("event.name"));
-    assert_eq!(found("<p>{% for p in event.products %}{{ p.name }}{% endfor %}</p>"), bare("event.products[].name"));
+    assert_eq!(
+        found("<p>{% for p in event.products %}{{ p.name }}{% endfor %}</p>"),
+        bare("event.products[].name")
+    );
     for sound in [
         "<p>{{ customer.first_name | default: \"you\" }} {{ workspace.name }} {{ customer.id }}</p>",
         "<p>{% if customer.first_name %}{{ customer.first_name | upcase }}{% endif %}</p>",
@@ -82,8 +91,12 @@ fn nobody_is_greeted_by_an_empty_name() {
     let all = codes("<p>Hi {{ customer.first_name }},</p>");
     assert!(all.contains("greeting") && all.contains("missing_fallback"), "{all:?}");
     assert!(codes("<p>Hi {{ customer.first_name | default: \"\" }},</p>").contains("greeting"));
-    assert!(codes("<p>Hello {% if customer.first_name %}{{ customer.first_name }}{% endif %}!</p>").contains("greeting"));
-    let captured = "{% capture n %}{% if customer.first_name %}{{ customer.first_name }}{% endif %}{% endcapture %}";
+    assert!(
+        codes("<p>Hello {% if customer.first_name %}{{ customer.first_name }}{% endif %}!</p>")
+            .contains("greeting")
+    );
+    let captured =
+        "{% capture n %}{% if customer.first_name %}{{ customer.first_name }}{% endif %}{% endcapture %}";
     assert!(codes(&format!("<p>{captured}Dear {{{{ n }}}},</p>")).contains("greeting"));
     for sound in [
         "<p>Hi {{ customer.first_name | default: \"there\" }},</p>",
@@ -116,7 +129,10 @@ fn names_that_nobody_knows_are_told_with_the_nearest_one() {
     assert_eq!((finding.code.as_str(), finding.line, finding.column), ("unknown_name", 1, 4));
     assert!(finding.message.contains("did you mean 'customer.first_name'?"), "{}", finding.message);
     // What an object of unknown parts has is not unknown.
-    assert_eq!(found("<p>{{ event.products[0].sku | default: 1 }}</p>"), [("unknown_name".into(), "event.products[].sku".into())]);
+    assert_eq!(
+        found("<p>{{ event.products[0].sku | default: 1 }}</p>"),
+        [("unknown_name".into(), "event.products[].sku".into())]
+    );
 }
 
 #[test]
@@ -155,7 +171,8 @@ fn samples_that_nobody_reads_and_variables_without_readers_are_told() {
 
 #[test]
 fn a_partial_is_read_where_it_is_called() {
-    let partials = [("hello".to_owned(), "<b>{{ name }} {{ customer.age }}</b>".to_owned())].into_iter().collect();
+    let partials =
+        [("hello".to_owned(), "<b>{{ name }} {{ customer.age }}</b>".to_owned())].into_iter().collect();
     let body = "<p>{% render 'hello', name: customer.plan %}</p>";
     let source = Source { subject: "S".into(), body: Body::Html(body.into()), ..Source::default() };
     let template = Template::compile_with(&source, &partials);
@@ -172,7 +189,9 @@ fn a_partial_is_read_where_it_is_called() {
 #[test]
 fn a_template_of_many_loops_in_loops_is_walked_in_bounded_time() {
     let deep = 60;
-    let open: String = (0..deep).map(|n| format!("{{% for a{n} in event.products %}}{{% assign v{n} = a{n}.name %}}")).collect();
+    let open: String = (0..deep)
+        .map(|n| format!("{{% for a{n} in event.products %}}{{% assign v{n} = a{n}.name %}}"))
+        .collect();
     let body = format!("<p>{open}x{}</p>", "{% endfor %}".repeat(deep));
     proved(&body, &[]);
 }

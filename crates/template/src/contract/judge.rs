@@ -39,10 +39,18 @@ pub(super) fn judge(walked: Vec<Walked>, schema: &Schema, waivers: &[Waiver]) ->
     unknown(&mut out, schema);
     out.uses.sort();
     out.uses.dedup();
-    let order = |part: &str| ["subject", "preheader", "body", "text"].iter().position(|each| *each == part).unwrap_or(4);
+    let order = |part: &str| {
+        ["subject", "preheader", "body", "text"].iter().position(|each| *each == part).unwrap_or(4)
+    };
     out.findings.sort_by(|a, b| {
         let (a, b) = (&a.finding, &b.finding);
-        (order(&a.part), &a.part, a.line, a.column, b.severity).cmp(&(order(&b.part), &b.part, b.line, b.column, a.severity))
+        (order(&a.part), &a.part, a.line, a.column, b.severity).cmp(&(
+            order(&b.part),
+            &b.part,
+            b.line,
+            b.column,
+            a.severity,
+        ))
     });
     out
 }
@@ -68,7 +76,8 @@ fn verdict(doubt: Doubt, schema: &Schema) -> Verdict {
             ("missing_argument", Severity::Warning, message, path)
         }
         Doubt::Greeting { path, before, after } => {
-            let when = if path.is_empty() { "it prints nothing".to_owned() } else { format!("'{path}' is missing") };
+            let when =
+                if path.is_empty() { "it prints nothing".to_owned() } else { format!("'{path}' is missing") };
             let message = format!(
                 "Where {when}, it reads \"{before} {after}\": put the space and the name into one condition, or give a default \
                  that reads well."
@@ -89,7 +98,9 @@ fn verdict(doubt: Doubt, schema: &Schema) -> Verdict {
             ("unused_variable", Severity::Note, message, name)
         }
         Doubt::Intricate => {
-            let message = "The template is too intricate to be proved: take some of its loops and partials apart.".to_owned();
+            let message =
+                "The template is too intricate to be proved: take some of its loops and partials apart."
+                    .to_owned();
             ("too_intricate", Severity::Error, message, String::new())
         }
     }
@@ -103,7 +114,8 @@ fn unknown(out: &mut Contract, schema: &Schema) {
     let mut told = BTreeSet::new();
     let uses: Vec<Use> = out.uses.clone();
     for each in &uses {
-        if schema.paths.contains_key(&each.path) || schema.has_parts(&each.path) || schema.is_open(&each.path) {
+        if schema.paths.contains_key(&each.path) || schema.has_parts(&each.path) || schema.is_open(&each.path)
+        {
             continue;
         }
         if !told.insert((each.path.clone(), each.spot.clone())) {

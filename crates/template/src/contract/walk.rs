@@ -126,14 +126,34 @@ fn greets(text: &str) -> Option<&str> {
     if trimmed.len() == text.len() {
         return None;
     }
-    let start = trimmed.rfind(|c: char| !(c.is_alphabetic() || c == ' ')).map_or(0, |at| {
-        at + trimmed[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = trimmed
+        .rfind(|c: char| !(c.is_alphabetic() || c == ' '))
+        .map_or(0, |at| at + trimmed[at..].chars().next().map_or(1, char::len_utf8));
     let words = trimmed[start..].trim();
     let last = words.rsplit(' ').next().unwrap_or(words).to_lowercase();
     const GREETINGS: &[&str] = &[
-        "hi", "hello", "hey", "dear", "welcome", "thanks", "morning", "afternoon", "evening", "congratulations", "hallo",
-        "liebe", "lieber", "moin", "bonjour", "salut", "hola", "ciao", "olá", "hej", "hoi", "beste",
+        "hi",
+        "hello",
+        "hey",
+        "dear",
+        "welcome",
+        "thanks",
+        "morning",
+        "afternoon",
+        "evening",
+        "congratulations",
+        "hallo",
+        "liebe",
+        "lieber",
+        "moin",
+        "bonjour",
+        "salut",
+        "hola",
+        "ciao",
+        "olá",
+        "hej",
+        "hoi",
+        "beste",
     ];
     GREETINGS.contains(&last.as_str()).then_some(words)
 }
@@ -250,7 +270,8 @@ impl<'p> Walk<'p> {
                 worth.kind = Some(("text", false));
                 worth.blank = !done.prints;
                 worth.hollow = true;
-                let read: BTreeSet<String> = self.out.uses.iter().skip(from).map(|u| u.path.clone()).collect();
+                let read: BTreeSet<String> =
+                    self.out.uses.iter().skip(from).map(|u| u.path.clone()).collect();
                 worth.sources = read.into_iter().collect();
                 self.assign(*slot, worth, at);
                 Ends { goes_on: done.goes_on, prints: false }
@@ -275,7 +296,14 @@ impl<'p> Walk<'p> {
                 for bound in [&each.limit, &each.offset].into_iter().flatten() {
                     self.argument(bound, at);
                 }
-                self.repeat(&each.over, each.slot, self.program.forloop, &each.body, Some(&each.otherwise), at)
+                self.repeat(
+                    &each.over,
+                    each.slot,
+                    self.program.forloop,
+                    &each.body,
+                    Some(&each.otherwise),
+                    at,
+                )
             }
             Kind::TableRow(row) => {
                 for bound in [&row.limit, &row.offset, &row.cols].into_iter().flatten() {
@@ -712,7 +740,8 @@ impl<'p> Walk<'p> {
         let mut id = format!("{}.{key}", whole.id);
         if let Some(path) = &whole.path {
             let part = format!("{path}.{key}");
-            let is_command = dotted && matches!(key, "size" | "first" | "last") && !self.schema.paths.contains_key(&part);
+            let is_command =
+                dotted && matches!(key, "size" | "first" | "last") && !self.schema.paths.contains_key(&part);
             if !is_command {
                 let worth = self.of_path(id, part, whole.maybe);
                 return self.known(worth);
@@ -725,7 +754,9 @@ impl<'p> Walk<'p> {
         }
         let from_loop = whole.sources.is_empty() && whole.items.is_none() && !whole.maybe;
         let mut worth = match key {
-            "size" => Worth { kind: Some(("number", true)), sources: whole.sources.clone(), ..Worth::sure(id) },
+            "size" => {
+                Worth { kind: Some(("number", true)), sources: whole.sources.clone(), ..Worth::sure(id) }
+            }
             "first" | "last" => match &whole.items {
                 Some(items) => self.of_path(id, items.clone(), true),
                 None => Worth { sources: whole.sources.clone(), ..Worth::nil(id) },
@@ -765,8 +796,20 @@ impl<'p> Walk<'p> {
 }
 
 const LOOP_PARTS: &[&str] = &[
-    "name", "length", "index", "index0", "rindex", "rindex0", "first", "last", "parentloop", "row", "col", "col0",
-    "col_first", "col_last",
+    "name",
+    "length",
+    "index",
+    "index0",
+    "rindex",
+    "rindex0",
+    "first",
+    "last",
+    "parentloop",
+    "row",
+    "col",
+    "col0",
+    "col_first",
+    "col_last",
 ];
 
 /// Equal but for the numbers of values.

@@ -1,9 +1,9 @@
 //! Filters: what they make of a value, and what they must not be put on.
 
 use super::{Doubt, Walk};
+use crate::contract::Guard;
 use crate::contract::How;
 use crate::contract::facts::Worth;
-use crate::contract::Guard;
 use crate::expression::{Call, Chain, Expr};
 
 impl<'p> Walk<'p> {
@@ -69,8 +69,10 @@ impl<'p> Walk<'p> {
                 Worth { items: None, kind: Some(("text", true)), maybe, guard, ..kept }
             }
             "split" | "group_by" => Worth { items: None, kind: Some(("list", true)), ..kept },
-            "abs" | "at_least" | "at_most" | "ceil" | "divided_by" | "floor" | "minus" | "modulo" | "plus" | "round"
-            | "sum" | "times" => Worth { items: None, kind: Some(("number", true)), ..kept },
+            "abs" | "at_least" | "at_most" | "ceil" | "divided_by" | "floor" | "minus" | "modulo"
+            | "plus" | "round" | "sum" | "times" => {
+                Worth { items: None, kind: Some(("number", true)), ..kept }
+            }
             // Nothing stays nothing.
             "money" => Worth { items: None, kind: Some(("text", true)), hollow: false, ..kept },
             _ => Worth { items: None, kind: Some(("text", true)), ..kept },
@@ -108,14 +110,19 @@ impl<'p> Walk<'p> {
         let message = match (filter, kind) {
             ("date", "number") => "'date' reads it as seconds since 1970.",
             ("date", "bool" | "list") => "'date' makes nothing of it.",
-            ("money", "text" | "bool" | "list" | "date") => "'money' takes a number; text that is none is shown as 0.",
-            ("plus" | "minus" | "times" | "divided_by" | "modulo" | "round" | "ceil" | "floor" | "abs", "text" | "date") => {
-                "arithmetic takes text that is no number for 0."
+            ("money", "text" | "bool" | "list" | "date") => {
+                "'money' takes a number; text that is none is shown as 0."
             }
+            (
+                "plus" | "minus" | "times" | "divided_by" | "modulo" | "round" | "ceil" | "floor" | "abs",
+                "text" | "date",
+            ) => "arithmetic takes text that is no number for 0.",
             ("upcase" | "downcase" | "capitalize" | "truncate" | "truncatewords" | "split", "list") => {
                 "a filter for text takes its written form, with brackets and quotes."
             }
-            ("join" | "map" | "where" | "sort" | "sum", "number" | "bool" | "date") => "the filter takes a list.",
+            ("join" | "map" | "where" | "sort" | "sum", "number" | "bool" | "date") => {
+                "the filter takes a list."
+            }
             _ => return,
         };
         self.doubt(at, Doubt::Type { path, kind, declared, message: message.to_owned() });

@@ -80,7 +80,13 @@ impl<'p> Walk<'p> {
     }
 
     /// What follows from equality: (when it holds, when it does not).
-    pub(super) fn equal(&self, left: &Worth, left_expr: &Expr, right: &Worth, right_expr: &Expr) -> (Facts, Facts) {
+    pub(super) fn equal(
+        &self,
+        left: &Worth,
+        left_expr: &Expr,
+        right: &Worth,
+        right_expr: &Expr,
+    ) -> (Facts, Facts) {
         let (value, literal) = match (left_expr, right_expr) {
             (Expr::Var(_), Expr::Var(_)) => {
                 let mut holds = Facts::default();
@@ -116,7 +122,15 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn compared(&mut self, left: &Worth, left_expr: &Expr, compare: Compare, right: &Worth, right_expr: &Expr, at: u32) {
+    fn compared(
+        &mut self,
+        left: &Worth,
+        left_expr: &Expr,
+        compare: Compare,
+        right: &Worth,
+        right_expr: &Expr,
+        at: u32,
+    ) {
         let (Some((a, a_declared)), Some((b, b_declared))) = (left.kind, right.kind) else { return };
         if matches!(right_expr, Expr::Nil | Expr::Blank | Expr::Empty) || compare == Compare::Contains {
             return;
@@ -174,6 +188,8 @@ fn ordered(worth: &Worth, expr: &Expr) -> Facts {
 
 /// A size of at least one: the whole is there, and has a first and a last.
 fn filled(size: &Worth, expr: &Expr) -> Facts {
-    let Some(whole) = size.id.strip_suffix(".size").filter(|_| is_size(expr)) else { return Facts::default() };
+    let Some(whole) = size.id.strip_suffix(".size").filter(|_| is_size(expr)) else {
+        return Facts::default();
+    };
     has_some(Facts::default().present(&size.id), whole)
 }
