@@ -260,14 +260,6 @@ impl Platform {
             .collect())
     }
 
-    /// A template's document, compiled as it would be in force.
-    ///
-    /// # Errors
-    /// `Invalid` with the place.
-    pub(crate) fn compiled_template(&self, body: &Value) -> Result<template::Template, Error> {
-        registry::compile_template(body)
-    }
-
     /// Judges a template as it is being written. An error of its language is a finding, too.
     ///
     /// # Errors
@@ -279,7 +271,7 @@ impl Platform {
         body: &Value,
         words: &Words,
     ) -> Result<TemplateCheck, Error> {
-        let compiled = match self.compiled_template(body) {
+        let compiled = match registry::compile_template(body) {
             Ok(compiled) => compiled,
             Err(Error::Invalid { problems, .. }) => return Ok(broken(&problems)),
             Err(error) => return Err(error),

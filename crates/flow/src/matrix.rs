@@ -57,7 +57,7 @@ impl Platform {
         request: &RenderRequest,
         words: &Words,
     ) -> Result<Vec<PersonView>, Error> {
-        let compiled = self.compiled_template(&request.body)?;
+        let compiled = crate::registry::compile_template(&request.body)?;
         let registry = self.registry(workspace);
         let mut people = self.real_people(workspace, &registry, &compiled, id).await?;
         let schema = self.template_schema(workspace, id, words).await?;
@@ -340,7 +340,7 @@ fn put(at: &mut Value, steps: &[&str], value: Value, fill: Fill) {
         }
         place = &mut place[0];
     }
-    if !place.as_array().is_some_and(|list| list.len() == 2) {
+    if place.as_array().is_none_or(|list| list.len() != 2) {
         *place = json!([null, null]);
     }
     for item in place.as_array_mut().into_iter().flatten() {

@@ -189,7 +189,7 @@ impl Platform {
                     "The sender is not an address.",
                 ));
             }
-            if name == crate::brake::LIMIT && !value.as_u64().is_some_and(|percent| percent <= 100) {
+            if name == crate::brake::LIMIT && value.as_u64().is_none_or(|percent| percent > 100) {
                 let message =
                     "Give the share of failures above which a journey is paused as 0 to 100 per cent.";
                 return Err(Error::invalid("invalid_share", &format!("/{name}"), message));

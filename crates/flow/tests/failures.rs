@@ -23,6 +23,11 @@ const MENDED: &str = "<p>Hello {{ customer.first_name | default: \"you\" }}</p>"
 /// Calls, and messages, written at once.
 const AT_ONCE: usize = 500;
 
+#[expect(clippy::disallowed_methods, reason = "tests are told how long to look")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 struct Sink {
     ledger: Ledger,
     url: String,
@@ -113,7 +118,7 @@ async fn plan(
 
 /// Sends until nothing is due any more, with the real workers.
 async fn settled(shop: &Shop, open: i64) -> flow::Balance {
-    let mut beat = tokio::time::interval(std::time::Duration::from_millis(100));
+    let mut beat = tokio::time::interval(std::time::Duration::from_millis(250));
     loop {
         beat.tick().await;
         // The balance reads every message: only once nothing seems due.
@@ -205,7 +210,7 @@ async fn who_a_template_fails_for_gets_what_stands_in_or_a_reason_and_all_others
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: 100,000 people"]
 async fn of_a_hundred_thousand_people_two_thousand_fail_and_nobody_else_notices() {
-    let many = std::env::var("RAPPORT_FAILURE_PEOPLE").ok().and_then(|many| many.parse().ok());
+    let many = environment("RAPPORT_FAILURE_PEOPLE").and_then(|many| many.parse().ok());
     one_in_fifty(many.unwrap_or(100_000)).await;
 }
 

@@ -270,6 +270,11 @@ impl Author {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests are told how long to look")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 fn template(text: &str) -> Template {
     let source = Source {
         engine: template::Engine::Liquid,
@@ -315,7 +320,7 @@ fn missing(contract: &Contract) -> BTreeSet<(usize, usize)> {
 
 #[test]
 fn what_the_contract_does_not_report_is_never_printed_empty_and_most_of_what_it_reports_can_be_seen() {
-    let cases = std::env::var("RAPPORT_CONTRACT_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(250);
+    let cases = environment("RAPPORT_CONTRACT_CASES").and_then(|n| n.parse().ok()).unwrap_or(250);
     let (mut reported, mut seen, mut clean) = (0, 0, 0);
     for seed in 1..=cases {
         let mut author = Author::new(seed, false);
@@ -325,10 +330,6 @@ fn what_the_contract_does_not_report_is_never_printed_empty_and_most_of_what_it_
         let lines: BTreeSet<usize> = missing(&contract).into_iter().map(|(line, _)| line).collect();
         let shown: BTreeSet<usize> = shown(&template).into_iter().map(|number| author.line(number)).collect();
         let hidden: Vec<_> = shown.difference(&lines).collect();
-        if std::env::var("RAPPORT_CONTRACT_SHOW").is_ok() && !hidden.is_empty() {
-            println!("HIDDEN seed {seed}: {hidden:?}\n{}", author.out);
-            continue;
-        }
         assert!(
             hidden.is_empty(),
             "seed {seed}: lines {hidden:?} print nothing, unreported:\n{}",
@@ -337,10 +338,6 @@ fn what_the_contract_does_not_report_is_never_printed_empty_and_most_of_what_it_
         reported += lines.len();
         seen += lines.intersection(&shown).count();
         clean += usize::from(lines.is_empty());
-        if std::env::var("RAPPORT_CONTRACT_SHOW").is_ok() && lines != shown {
-            let over: Vec<_> = lines.difference(&shown).collect();
-            println!("seed {seed}: reported, never seen: {over:?}\n{}", author.out);
-        }
     }
     println!("{cases} templates: {clean} clean, {reported} places reported, {seen} of them seen");
     assert!(clean * 20 > cases as usize, "too few templates are clean for the test to say anything: {clean}");

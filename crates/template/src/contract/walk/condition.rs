@@ -51,9 +51,9 @@ impl<'p> Walk<'p> {
         self.note(&right, How::Compared, at);
         self.compared(&left, &term.left, *compare, &right, right_expr, at);
         match compare {
-            Compare::Eq => self.equal(&left, &term.left, &right, right_expr),
+            Compare::Eq => Self::equal(&left, &term.left, &right, right_expr),
             Compare::Ne => {
-                let (holds, fails) = self.equal(&left, &term.left, &right, right_expr);
+                let (holds, fails) = Self::equal(&left, &term.left, &right, right_expr);
                 (fails, holds)
             }
             Compare::Contains => {
@@ -80,13 +80,7 @@ impl<'p> Walk<'p> {
     }
 
     /// What follows from equality: (when it holds, when it does not).
-    pub(super) fn equal(
-        &self,
-        left: &Worth,
-        left_expr: &Expr,
-        right: &Worth,
-        right_expr: &Expr,
-    ) -> (Facts, Facts) {
+    pub(super) fn equal(left: &Worth, left_expr: &Expr, right: &Worth, right_expr: &Expr) -> (Facts, Facts) {
         let (value, literal) = match (left_expr, right_expr) {
             (Expr::Var(_), Expr::Var(_)) => {
                 let mut holds = Facts::default();

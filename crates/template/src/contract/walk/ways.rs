@@ -18,7 +18,7 @@ impl<'p> Walk<'p> {
                     for value in values {
                         let other = self.value(value);
                         self.note(&other, How::Compared, at);
-                        let (one, not) = self.equal(&worth, subject, &other, value);
+                        let (one, not) = Self::equal(&worth, subject, &other, value);
                         holds = Some(holds.map_or(one.clone(), |all| all.or(&one)));
                         fails = fails.and(&not);
                     }
