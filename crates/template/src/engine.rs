@@ -244,7 +244,8 @@ impl Program {
         let context = if escape { Context::Text } else { Context::Plain };
         let mut symbols = Symbols::default();
         let (forloop, tablerowloop) = (symbols.slot("forloop"), symbols.slot("tablerowloop"));
-        let Parsed { body, partials: mut wanted, mut dynamic } = parse(engine, source, &mut symbols, context)?;
+        let Parsed { body, partials: mut wanted, mut dynamic } =
+            parse(engine, source, &mut symbols, context)?;
         let mut compiled: HashMap<String, Partial> = HashMap::new();
         loop {
             if dynamic {

@@ -27,7 +27,10 @@ pub(crate) enum Kind {
     Case(Expr, Vec<When>),
     For(Box<For>),
     TableRow(Box<TableRow>),
-    Cycle { key: std::result::Result<Box<str>, Expr>, values: Vec<Expr> },
+    Cycle {
+        key: std::result::Result<Box<str>, Expr>,
+        values: Vec<Expr>,
+    },
     Increment(u32, i64),
     Include(Box<Include>),
     IfChanged(Body),

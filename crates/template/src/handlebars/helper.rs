@@ -203,7 +203,8 @@ fn from_letters(pattern: &str) -> String {
         let length = chars[i..].iter().take_while(|other| **other == c).count();
         if c == '\'' || c == '[' {
             let close = if c == '[' { ']' } else { '\'' };
-            let end = chars[i + 1..].iter().position(|other| *other == close).map_or(chars.len(), |e| i + 1 + e);
+            let end =
+                chars[i + 1..].iter().position(|other| *other == close).map_or(chars.len(), |e| i + 1 + e);
             out.extend(&chars[i + 1..end]);
             i = end + 1;
             continue;
@@ -320,7 +321,11 @@ fn asked<'a>(run: &mut Run<'a, '_>, ask: Ask, args: &Args<'a>) -> Out<'a> {
     }
 }
 
-fn named_texts<'a>(run: &mut Run<'a, '_>, args: &Args<'a>, but: &[&str]) -> Result<Vec<(String, String)>, Fault> {
+fn named_texts<'a>(
+    run: &mut Run<'a, '_>,
+    args: &Args<'a>,
+    but: &[&str],
+) -> Result<Vec<(String, String)>, Fault> {
     let mut out = Vec::new();
     for (key, value) in &args.named {
         if *key != "fallback"

@@ -94,7 +94,9 @@ impl<'p, 's> Inner<'p, 's> {
         let value = self.value()?;
         let text = self.text[start..self.at].to_owned();
         let head = match value {
-            Expr::Here(here) if here.from == From::Up(0) && here.steps.len() == 1 && *text == *here.steps[0] => {
+            Expr::Here(here)
+                if here.from == From::Up(0) && here.steps.len() == 1 && *text == *here.steps[0] =>
+            {
                 Head::Name(text.clone())
             }
             Expr::Str(name) => Head::Value(field(&[&*name], &name)),
@@ -198,7 +200,8 @@ impl<'p, 's> Inner<'p, 's> {
         let rest = self.rest();
         let length = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).unwrap_or(rest.len());
         let text = &rest[..length];
-        let ends = rest[length..].chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, ')' | '|' | '~'));
+        let ends =
+            rest[length..].chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, ')' | '|' | '~'));
         if !ends || !text.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit()) {
             return None;
         }

@@ -39,9 +39,18 @@ pub(super) struct Mustache<'s> {
 #[derive(Debug)]
 pub(super) enum Token<'s> {
     /// Text: its place, as written, and what is kept of it.
-    Text { at: usize, written: &'s str, from: usize, to: usize },
+    Text {
+        at: usize,
+        written: &'s str,
+        from: usize,
+        to: usize,
+    },
     /// Text that only looks like a mustache: its span in the source, and what is printed.
-    Literal { at: usize, end: usize, text: &'s str },
+    Literal {
+        at: usize,
+        end: usize,
+        text: &'s str,
+    },
     Mustache(Mustache<'s>),
 }
 
@@ -121,7 +130,9 @@ fn mustache(source: &str, at: usize) -> Result<Mustache<'_>> {
     let word = inner.trim();
     let mark = match mark {
         Mark::OpenInverse if word.is_empty() => Mark::Else,
-        Mark::Print if word == "else" || word.starts_with("else ") || word.starts_with("else\n") => Mark::Else,
+        Mark::Print if word == "else" || word.starts_with("else ") || word.starts_with("else\n") => {
+            Mark::Else
+        }
         mark => mark,
     };
     let inner_at = at + begin + sign;
@@ -212,7 +223,8 @@ fn settle(tokens: &mut [Token<'_>]) {
             Some(_) => false,
         };
         let alone = mark.may_stand_alone() && line_before && line_after;
-        if let Some(Token::Text { written, from, to, .. }) = i.checked_sub(1).and_then(|i| tokens.get_mut(i)) {
+        if let Some(Token::Text { written, from, to, .. }) = i.checked_sub(1).and_then(|i| tokens.get_mut(i))
+        {
             let kept = &written[..*to];
             let kept = if before {
                 kept.trim_end()

@@ -244,7 +244,8 @@ impl<'s> Reader<'s> {
                     let parts = self.parts(rest, other.inner_at + offset)?;
                     self.depth += 1;
                     if self.depth > DEPTH_MAX {
-                        return self.limit(other.at, format!("Nesting too deep: more than {DEPTH_MAX} levels"));
+                        return self
+                            .limit(other.at, format!("Nesting too deep: more than {DEPTH_MAX} levels"));
                     }
                     let kind = self.opened(&other, parts, None)?;
                     self.depth -= 1;
@@ -313,7 +314,8 @@ impl<'s> Reader<'s> {
             }
             "with" => {
                 let Ok(value) = one(&mut args) else { return takes_one() };
-                let same = matches!(&value, Expr::Here(h) if h.from == super::From::Up(0) && h.steps.is_empty());
+                let same =
+                    matches!(&value, Expr::Here(h) if h.from == super::From::Up(0) && h.steps.is_empty());
                 Box::new(move |body, otherwise| {
                     let (body, otherwise) = flip(body, otherwise);
                     wrap(Block::With { value, same, param: item, body, otherwise })
@@ -324,9 +326,7 @@ impl<'s> Reader<'s> {
             }
             "recommend" => {
                 let over = self.lift(invoke(&name, args, named, m.at))?;
-                Box::new(move |body, otherwise| {
-                    wrap(Block::Each(Each { over, item, key, body, otherwise }))
-                })
+                Box::new(move |body, otherwise| wrap(Block::Each(Each { over, item, key, body, otherwise })))
             }
             "catalog" | "feed" => {
                 let value = self.lift(invoke(&name, args, named, m.at))?;

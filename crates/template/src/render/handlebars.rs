@@ -272,7 +272,8 @@ impl<'a> Run<'a, '_> {
             return self.body(&each.otherwise);
         }
         let pairs: Option<Vec<(Cow<'a, str>, Val<'a>)>> = value.is_map().then(|| value.pairs());
-        let saved = [each.item, each.key].map(|slot| slot.map(|s| (s, self.frames[self.frame].locals[s as usize].clone())));
+        let saved = [each.item, each.key]
+            .map(|slot| slot.map(|s| (s, self.frames[self.frame].locals[s as usize].clone())));
         let mut result = Ok(Flow::Next);
         for i in 0..count {
             if let Err(fault) = self.step(1) {
@@ -345,7 +346,8 @@ impl<'a> Run<'a, '_> {
             && context.is_none()
             && let Some((_, Some(outer))) = self.contexts.at(0)
         {
-            let known: Vec<_> = outer.iter().filter(|(n, _)| !extra.iter().any(|(e, _)| e == n)).cloned().collect();
+            let known: Vec<_> =
+                outer.iter().filter(|(n, _)| !extra.iter().any(|(e, _)| e == n)).cloned().collect();
             extra.extend(known);
         }
         let extra: Option<Extra<'a>> = (!extra.is_empty()).then(|| Rc::from(extra));
