@@ -141,8 +141,24 @@ impl Scan<'_> {
             }
             match self.place {
                 Where::Content | Where::Words | Where::Style | Where::Script => {
-                    let Some(next) = rest.find('<') else { break };
+                    let next = rest.find('<').unwrap_or(rest.len());
+                    if self.mjml && rest[..next].contains('>') {
+                        if matches!(self.place, Where::Content | Where::Words) {
+                            out.push_str(&self.source[copied..i]);
+                            out.push_str(&rest[..next].replace('>', "&gt;"));
+                            copied = i + next;
+                        } else if cuts_a_letter(&rest[..next]) {
+                            return fail(
+                                self.source,
+                                i,
+                                "put a space before '>' after a letter that is not Latin",
+                            );
+                        }
+                    }
                     i += next;
+                    if i == to {
+                        break;
+                    }
                     let rest = &self.source[i..to];
                     let raw_text = matches!(self.place, Where::Style | Where::Script);
                     if rest.starts_with("<!--") && !raw_text {
@@ -150,6 +166,8 @@ impl Scan<'_> {
                         i += 4;
                     } else if rest.starts_with("<![CDATA[") {
                         i += rest.find("]]>").map_or(rest.len(), |e| e + 3);
+                    } else if rest.starts_with("<!") && !raw_text {
+                        i += rest.find('>').map_or(rest.len(), |e| e + 1);
                     } else if let Some(name) = rest.strip_prefix("</") {
                         let len = name.find(|c: char| !is_name(c)).unwrap_or(name.len());
                         self.close(&name[..len]);
@@ -382,6 +400,11 @@ fn broken_conditional(text: &str) -> Option<usize> {
         });
         !ends || rest.starts_with("<![endif") && !rest.starts_with("<![endif]")
     })
+}
+
+/// Whether the MJML parser, which looks for `]]>` two bytes before the first `>`, would look into a letter.
+fn cuts_a_letter(text: &str) -> bool {
+    text.find('>').is_some_and(|at| !text.is_char_boundary(at.saturating_sub(2)))
 }
 
 fn from_mjml(source: &str, text: &str) -> Result<String> {

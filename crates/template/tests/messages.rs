@@ -30,6 +30,7 @@ fn source(body: Body) -> Source {
         preheader: "For {{ customer.first_name }}".into(),
         body,
         text: None,
+        ..Source::default()
     }
 }
 
