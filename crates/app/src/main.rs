@@ -4,6 +4,7 @@ mod command;
 mod config;
 mod demo;
 mod import;
+mod recommend;
 mod rfm;
 
 use std::path::PathBuf;
@@ -89,6 +90,12 @@ enum Command {
         #[command(flatten)]
         settings: Configuration,
     },
+    /// Recommendations: how well they find what people did next
+    Recommend {
+        /// What to do
+        #[command(subcommand)]
+        ask: recommend::Ask,
+    },
     /// Prints the OpenAPI document of the HTTP interface
     Openapi,
 }
@@ -108,6 +115,7 @@ fn run(line: Line) -> anyhow::Result<()> {
         Command::Query { sql, settings } => command::query(&settings.resolve()?, &sql, json),
         Command::Segment { ask } => command::segment(ask, json),
         Command::Rfm { as_of, settings } => rfm::run(&settings.resolve()?, as_of.as_deref(), json),
+        Command::Recommend { ask } => recommend::run(&ask, json),
         Command::Openapi => command::openapi(),
     }
 }

@@ -19,6 +19,8 @@ pub struct Touch {
     pub action: Action,
     /// When something was last done.
     pub at: Timestamp,
+    /// How often it was bought.
+    pub times: u32,
 }
 
 /// What a profile did with items: the last 50 that were looked at or put into a cart, the last 500 that were bought.
@@ -32,6 +34,10 @@ pub struct History {
 impl History {
     /// Notes an interaction.
     pub fn note(&mut self, item: &str, action: Action, at: Timestamp) {
+        self.take(item, action, at, u32::from(action == Action::Bought));
+    }
+
+    fn take(&mut self, item: &str, action: Action, at: Timestamp, times: u32) {
         if item.is_empty() || item.len() > ITEM_BYTES_MAX {
             return;
         }
@@ -39,8 +45,9 @@ impl History {
             Some(touch) => {
                 touch.action = touch.action.max(action);
                 touch.at = touch.at.max(at);
+                touch.times = touch.times.saturating_add(times);
             }
-            None => self.items.push(Touch { item: item.to_owned(), action, at }),
+            None => self.items.push(Touch { item: item.to_owned(), action, at, times }),
         }
         self.forget();
     }
@@ -48,7 +55,7 @@ impl History {
     /// Takes in the history of a profile that turned out to be the same person.
     pub fn merge(&mut self, other: History) {
         for touch in other.items {
-            self.note(&touch.item, touch.action, touch.at);
+            self.take(&touch.item, touch.action, touch.at, touch.times);
         }
     }
 
@@ -66,7 +73,12 @@ impl History {
     pub fn seen(&self) -> Vec<Seen<'_>> {
         self.items
             .iter()
-            .map(|touch| Seen { item: &touch.item, action: touch.action, at: touch.at })
+            .map(|touch| Seen {
+                item: &touch.item,
+                action: touch.action,
+                at: touch.at,
+                times: touch.times,
+            })
             .collect()
     }
 
@@ -109,7 +121,7 @@ mod tests {
             backwards.note("p", action, at(second));
         }
         assert_eq!(forwards, backwards);
-        assert_eq!(forwards.items, [Touch { item: "p".into(), action: Action::Bought, at: at(3) }]);
+        assert_eq!(forwards.items, [Touch { item: "p".into(), action: Action::Bought, at: at(3), times: 1 }]);
     }
 
     #[test]
