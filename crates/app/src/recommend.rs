@@ -143,19 +143,34 @@ fn report(
         println!("{answer}");
         return Ok(());
     }
-    println!("{:<12}{:<12}{:>8}{:>9}{:>9}{:>10}{:>8}", "asked", "ranker", "HR@5", "NDCG@5", "MRR@20", "coverage", "cases");
+    println!(
+        "{:<12}{:<12}{:>8}{:>9}{:>9}{:>10}{:>8}",
+        "asked", "ranker", "HR@5", "NDCG@5", "MRR@20", "coverage", "cases"
+    );
     for (asked, ranker, figures) in rows {
         println!(
             "{asked:<12}{:<12}{:>8.4}{:>9.4}{:>9.4}{:>10.3}{:>8}",
-            ranker.name(), figures.hit_rate_5, figures.ndcg_5, figures.mrr_20, figures.coverage, figures.cases
+            ranker.name(),
+            figures.hit_rate_5,
+            figures.ndcg_5,
+            figures.mrr_20,
+            figures.coverage,
+            figures.cases
         );
     }
     let weights = model.weights().values();
-    let weights: Vec<String> =
-        Signal::ALL.iter().zip(weights).map(|(signal, weight)| format!("{signal:?} {weight}").to_lowercase()).collect();
+    let weights: Vec<String> = Signal::ALL
+        .iter()
+        .zip(weights)
+        .map(|(signal, weight)| format!("{signal:?} {weight}").to_lowercase())
+        .collect();
     match tuned {
-        Some(tuned) => println!("weights picked on {} held-out histories: {}", tuned.cases, weights.join(", ")),
-        None => println!("weights as delivered, for too few histories could be held out: {}", weights.join(", ")),
+        Some(tuned) => {
+            println!("weights picked on {} held-out histories: {}", tuned.cases, weights.join(", "))
+        }
+        None => {
+            println!("weights as delivered, for too few histories could be held out: {}", weights.join(", "))
+        }
     }
     println!("{} interactions trained on, {} rows left out", split.train.len(), left_out);
     Ok(())

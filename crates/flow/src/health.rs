@@ -125,6 +125,7 @@ impl Platform {
         let relay =
             self.part("Relay", Status::Ok, if relay == 0 { "nothing waits" } else { "at work" }.to_owned());
         let mut parts = vec![step, lake, relay, mail];
+        parts.extend(self.coupon_health(workspace).await?);
         parts.extend(self.disk());
         Ok(parts)
     }

@@ -11,7 +11,7 @@ use crate::registry::Registry;
 use crate::{Error, codec};
 
 /// Older formats were never released.
-const STATE_VERSION: u8 = 4;
+const STATE_VERSION: u8 = 5;
 
 /// A profile's state; stored as one blob.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

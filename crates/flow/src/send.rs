@@ -319,6 +319,7 @@ impl Platform {
         let order = Order {
             message_id: &message.id,
             campaign: message.journey.as_deref().unwrap_or(&message.template),
+            step: message.node.as_deref().unwrap_or(&message.id),
             template,
             hot: Some((&hot.0, &hot.1)),
             recipient: &message.recipient,
@@ -327,8 +328,8 @@ impl Platform {
         };
         let composed = match self.compose(&registry, message.workspace, &order, trace).await {
             Ok(composed) => composed,
-            Err(error @ Error::Invalid { code: "mail_too_large", .. }) => {
-                return skip("mail_too_large", &error.to_string());
+            Err(error @ Error::Invalid { code: "no_coupon" | "mail_too_large", .. }) => {
+                return skip(error.code(), &error.to_string());
             }
             Err(error @ Error::Invalid { .. }) => return skip("render_failed", &error.to_string()),
             Err(error) => return Err(Unready::Fault(error)),
@@ -388,6 +389,7 @@ impl Platform {
         if state == "rejected" {
             properties["class"] = json!(delivery.blame().class());
         }
+        crate::offer::tell_shown(&mut properties, &trace);
         let emitted = emitted_with(message, name, &suffix, now, properties);
         let trace = Value::Array(trace).to_string();
         self.store
@@ -493,6 +495,7 @@ impl Platform {
         let order = Order {
             message_id: "",
             campaign: "",
+            step: "",
             template: &compiled,
             hot: hot.as_ref().map(|(row, hot)| (row, hot)),
             recipient: "",

@@ -56,7 +56,8 @@ fn main() {
         let (model, fitting) = elapsed(fit);
         println!("round {round}: fit of {STEPS} interactions with {ITEMS} items in {fitting:.0?}");
         // Drawn from the most wanted items, which have the most neighbours.
-        for (what, length, from) in [("a usual profile, 15 items", 15, ITEMS / 4), ("the worst, 50 of the most wanted", 50, 500)]
+        for (what, length, from) in
+            [("a usual profile, 15 items", 15, ITEMS / 4), ("the worst, 50 of the most wanted", 50, 500)]
         {
             let mut took: Vec<Duration> = (0..LISTS)
                 .map(|_| {

@@ -73,8 +73,10 @@ impl Content {
                 }
             }
         }
-        let mut speaking: Vec<(u32, f32)> =
-            loud.iter().map(|(property, said)| (*property, said.0 * self.rarity[*property as usize])).collect();
+        let mut speaking: Vec<(u32, f32)> = loud
+            .iter()
+            .map(|(property, said)| (*property, said.0 * self.rarity[*property as usize]))
+            .collect();
         speaking.sort_unstable_by(strongest_first);
         for (property, loudness) in speaking.into_iter().take(SPEAKING_MAX) {
             let by = loud.get(&property).map_or(0, |said| said.2);

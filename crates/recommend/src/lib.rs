@@ -36,7 +36,7 @@ use model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use fit::{Group, Model};
-pub use history::{BOUGHT_MAX, History, ITEM_BYTES_MAX, Touch};
+pub use history::{BOUGHT_MAX, History, ITEM_BYTES_MAX, SHOWN_MAILS_MAX, Touch};
 pub use tune::{Aim, Tuned, tune};
 
 /// Interactions further apart than this in a profile's history say nothing about each other.
@@ -94,7 +94,6 @@ impl Action {
             Action::Bought => 3.0,
         }
     }
-
 }
 
 /// One interaction of a profile with an item.
@@ -232,14 +231,8 @@ pub(crate) const SIGNALS: usize = 6;
 
 impl Signal {
     /// All, in the order of [`Weights`].
-    pub const ALL: [Signal; SIGNALS] = [
-        Signal::Follows,
-        Signal::Knn,
-        Signal::Session,
-        Signal::Content,
-        Signal::Trending,
-        Signal::Repeat,
-    ];
+    pub const ALL: [Signal; SIGNALS] =
+        [Signal::Follows, Signal::Knn, Signal::Session, Signal::Content, Signal::Trending, Signal::Repeat];
 
     /// The rung an item stands on when this signal speaks loudest.
     fn source(self) -> Source {

@@ -85,13 +85,7 @@ impl List<'_> {
     }
 
     /// Takes from a rung until the list is full.
-    fn fill(
-        &mut self,
-        rung: &[(u32, f32)],
-        source: Source,
-        allowed: &dyn Fn(&str) -> bool,
-        reason: &str,
-    ) {
+    fn fill(&mut self, rung: &[(u32, f32)], source: Source, allowed: &dyn Fn(&str) -> bool, reason: &str) {
         for (item, score) in rung {
             if self.is_full() {
                 return;

@@ -62,7 +62,8 @@ fn table(text: &str, separator: char) -> Result<Read<'_>, String> {
             format!("The table has no column for the {what}: name one of its columns {}.", names.join(", "))
         })
     };
-    let (profile, item, time) = (needed("profile", &PROFILE)?, needed("item", &ITEM)?, needed("time", &TIME)?);
+    let (profile, item, time) =
+        (needed("profile", &PROFILE)?, needed("item", &ITEM)?, needed("time", &TIME)?);
     let event = column(&EVENT);
     let positive: Vec<usize> = POSITIVE.iter().filter_map(|name| column(&[name])).collect();
     let mut numbers: HashMap<&str, i64> = HashMap::new();
@@ -79,7 +80,8 @@ fn table(text: &str, separator: char) -> Result<Read<'_>, String> {
             None => Some(Action::Bought),
         };
         let found = (|| Some((cell(profile)?, cell(item)?, instant(cell(time)?)?, action?)))();
-        let Some((profile, item, at, action)) = found.filter(|_| positive.iter().all(more_than_nothing)) else {
+        let Some((profile, item, at, action)) = found.filter(|_| positive.iter().all(more_than_nothing))
+        else {
             read.left_out += 1;
             continue;
         };

@@ -76,8 +76,7 @@ impl Visits {
                 }
             }
         }
-        let closest =
-            |a: &(u32, f32, u32), b: &(u32, f32, u32)| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0));
+        let closest = |a: &(u32, f32, u32), b: &(u32, f32, u32)| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0));
         if alike.len() > ALIKE_MAX {
             alike.select_nth_unstable_by(ALIKE_MAX, closest);
             alike.truncate(ALIKE_MAX);

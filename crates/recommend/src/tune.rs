@@ -19,8 +19,7 @@ const PLACES: usize = 20;
 /// Candidates of each signal that are weighed: those behind have no part in the first places.
 const WEIGHED_MAX: usize = 40;
 /// Other places where the search may begin: visits first, the same people first.
-const STARTS: [[f32; SIGNALS]; 2] =
-    [[0.1, 0.0, 1.0, 0.0, 0.0, 2.0], [0.4, 1.0, 0.1, 0.1, 0.05, 2.0]];
+const STARTS: [[f32; SIGNALS]; 2] = [[0.1, 0.0, 1.0, 0.0, 0.0, 2.0], [0.4, 1.0, 0.1, 0.1, 0.05, 2.0]];
 /// Standard errors that a gain must exceed to count.
 const CHANCE: f64 = 1.5;
 
@@ -126,7 +125,9 @@ pub fn tune<'a>(
         return None;
     }
     // An even draw that is the same each time: profiles' numbers follow the order in which they came.
-    profiles.sort_unstable_by_key(|(profile, _)| (profile.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64), *profile));
+    profiles.sort_unstable_by_key(|(profile, _)| {
+        (profile.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64), *profile)
+    });
     profiles.truncate(asked);
     let cut: HashMap<i64, Timestamp> = profiles.iter().copied().collect();
     let kept = interactions

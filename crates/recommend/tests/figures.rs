@@ -42,7 +42,8 @@ fn judged(
         ..Item::bare(id)
     };
     let catalogue: Vec<Item> = items.iter().map(item).collect();
-    let (tuned, tuning) = elapsed(|| tune(&split.train, catalogue.clone(), split.at, aim).expect("enough profiles"));
+    let (tuned, tuning) =
+        elapsed(|| tune(&split.train, catalogue.clone(), split.at, aim).expect("enough profiles"));
     let (model, fit) = elapsed(|| Model::fit(split.train.iter().copied(), catalogue, split.at));
     println!("{name}: fit of {} in {fit:?}; weights in {tuning:?}: {tuned:?}", split.train.len());
     let model = model.with_weights(tuned.weights);
@@ -52,7 +53,12 @@ fn judged(
             let figures = judge(&model, ranker, cases);
             println!(
                 "{name}, {what}, {:<10}: HR@5 {:.4} NDCG@5 {:.4} MRR@20 {:.4} coverage {:.3} of {}",
-                ranker.name(), figures.hit_rate_5, figures.ndcg_5, figures.mrr_20, figures.coverage, figures.cases
+                ranker.name(),
+                figures.hit_rate_5,
+                figures.ndcg_5,
+                figures.mrr_20,
+                figures.coverage,
+                figures.cases
             );
             out.insert((*what, ranker), figures);
         }

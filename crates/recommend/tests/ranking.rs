@@ -3,7 +3,8 @@
 use model::{Timestamp, time::DAY};
 use proptest::prelude::*;
 use recommend::{
-    Action, Aim, Group, Interaction, Item, Model, Recommendation, Request, Seen, Signal, Source, Weights, tune,
+    Action, Aim, Group, Interaction, Item, Model, Recommendation, Request, Seen, Signal, Source, Weights,
+    tune,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -66,11 +67,8 @@ fn every_signal_speaks_for_what_it_knows_and_says_so() {
         at: NOW - 40 * DAY + minutes * model::time::MINUTE,
         ..viewed(profile, item, 0)
     };
-    let steps = [
-        viewed(1, "p0", 90), viewed(1, "p4", 60),
-        close(2, "p0", 1), close(2, "p5", 2),
-        bought(3, "p1", 3),
-    ];
+    let steps =
+        [viewed(1, "p0", 90), viewed(1, "p4", 60), close(2, "p0", 1), close(2, "p5", 2), bought(3, "p1", 3)];
     let model = Model::fit(steps, (0..7).map(item), NOW);
     let check = |signal, expected: &str, source, reason: &str| {
         let history = [seen("p0", Action::Bought)];
