@@ -64,6 +64,9 @@ enum Command {
         /// History: stored and counted, but fires no journey
         #[arg(long)]
         backfill: bool,
+        /// The catalogue that items go to
+        #[arg(long, value_name = "NAME", default_value = "products")]
+        catalog: String,
         #[command(flatten)]
         settings: Configuration,
     },
@@ -107,8 +110,8 @@ fn run(line: Line) -> anyhow::Result<()> {
             command::demo(settings, demo::Plan { profiles, seed }, json)
         }
         Command::Serve { settings } => command::serve(settings.resolve()?, json),
-        Command::Import { what, file, map, format, backfill, settings } => {
-            let job = import::Job { file, map, format, backfill };
+        Command::Import { what, file, map, format, backfill, catalog, settings } => {
+            let job = import::Job { file, map, format, backfill, catalog };
             command::import(&settings.resolve()?, what, &job, json)
         }
         Command::Render(render) => command::render(&render, json),

@@ -50,6 +50,27 @@ pub struct Taken {
     pub refused: Vec<Refused>,
 }
 
+/// An item as it is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// Its category.
+    pub category: Option<String>,
+    /// Its price.
+    pub price: Option<f64>,
+    /// Its stock.
+    pub stock: Option<f64>,
+    /// Where its picture is.
+    pub image: Option<String>,
+    /// Why it is not offered: `sold_out`, `no_price`.
+    pub barred: Option<&'static str>,
+    /// Its fields.
+    pub fields: Value,
+}
+
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.contains(char::is_control)
 }
@@ -85,6 +106,15 @@ impl Platform {
     pub async fn catalogue_declared(&self, workspace: WorkspaceId, catalog: &str) -> Result<Declared, Error> {
         let stock = self.stock(workspace).await?;
         Ok(stock.catalogues.get(catalog).map(|catalogue| catalogue.declared.clone()).unwrap_or_default())
+    }
+
+    /// The catalogues, declared or not, and how many items each has.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn catalogues(&self, workspace: WorkspaceId) -> Result<Vec<(String, usize)>, Error> {
+        let stock = self.stock(workspace).await?;
+        Ok(stock.catalogues.iter().map(|(name, all)| (name.clone(), all.goods.len())).collect())
     }
 
     /// Declares a catalogue: types and roles of its fields, collections, what is bought again and again.
@@ -161,6 +191,76 @@ impl Platform {
             self.recommender.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Items of a catalogue by id after one, whose id or name contains a text, of a collection.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such catalogue.
+    pub async fn find_items(
+        &self,
+        workspace: WorkspaceId,
+        catalog: &str,
+        search: &str,
+        collection: Option<&str>,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<Found>, usize), Error> {
+        let stock = self.stock(workspace).await?;
+        let missing = || Error::Missing(format!("There is no catalogue '{catalog}'."));
+        let catalogue = stock.catalogues.get(catalog).ok_or_else(missing)?;
+        let (search, now) = (search.to_lowercase(), self.clock.now());
+        let found = |id: &String, goods: &Goods| {
+            let item = goods.item(id, &catalogue.declared);
+            let fits = id.to_lowercase().contains(&search) || item.name.to_lowercase().contains(&search);
+            let fits = fits && collection.is_none_or(|name| catalogue.is_in(name, goods, now));
+            fits.then(|| Found {
+                id: id.clone(),
+                name: item.name,
+                category: goods.category.clone(),
+                price: goods.price,
+                stock: goods.stock,
+                image: goods.body[catalogue.declared.field("image")]
+                    .as_str()
+                    .or_else(|| goods.body["image_url"].as_str())
+                    .map(str::to_owned),
+                barred: goods.barred.map(|barred| match barred {
+                    Barred::SoldOut => "sold_out",
+                    Barred::NoPrice => "no_price",
+                }),
+                fields: goods.body.clone(),
+            })
+        };
+        let mut total = 0;
+        let mut page = Vec::new();
+        for (id, goods) in &catalogue.goods {
+            if let Some(found) = found(id, goods) {
+                total += 1;
+                if id.as_str() > after && page.len() < limit {
+                    page.push(found);
+                }
+            }
+        }
+        Ok((page, total))
+    }
+
+    /// How many items each collection of a catalogue has.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn collection_sizes(
+        &self,
+        workspace: WorkspaceId,
+        catalog: &str,
+    ) -> Result<Vec<(String, String, usize)>, Error> {
+        let (stock, now) = (self.stock(workspace).await?, self.clock.now());
+        let Some(catalogue) = stock.catalogues.get(catalog) else { return Ok(Vec::new()) };
+        let sizes = catalogue
+            .declared
+            .collections
+            .iter()
+            .map(|(name, text)| (name.clone(), text.clone(), catalogue.collection(name, now).count()));
+        Ok(sizes.collect())
     }
 
     /// Removes an item. False when there was none.

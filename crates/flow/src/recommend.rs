@@ -105,6 +105,8 @@ pub(crate) struct Recommender {
     /// Held while the catalogue is written or read as a whole, so that memory follows the store.
     pub catalogue: tokio::sync::Mutex<()>,
     pub wake: Notify,
+    /// What was judged lately.
+    pub quality: tokio::sync::Mutex<HashMap<WorkspaceId, Arc<crate::quality::Quality>>>,
 }
 
 impl Recommender {
