@@ -123,9 +123,7 @@ impl Declared {
             let empty = value.as_str().is_some_and(|text| text.trim().is_empty());
             let found = match kind.as_str() {
                 _ if empty && kind != "text" => Some(Value::Null),
-                "number" => number(value)
-                    .and_then(serde_json::Number::from_f64)
-                    .map(|number| if value.is_number() { value.clone() } else { Value::Number(number) }),
+                "number" => written_number(value),
                 "bool" => match value {
                     Value::Bool(_) => Some(value.clone()),
                     Value::String(text) => match text.trim().to_lowercase().as_str() {
@@ -151,6 +149,16 @@ impl Declared {
             match found {
                 Some(found) => *value = found,
                 None => return Err(format!("the field '{name}' is declared as {kind}, and is {value}")),
+            }
+        }
+        // Undeclared, they are numbers where they can be: tables write everything as text.
+        for role in ["price", "stock", "compare_at"] {
+            let field = self.field(role);
+            if !self.fields.contains_key(field)
+                && let Some(value) = row.get_mut(field)
+                && let Some(found) = written_number(value)
+            {
+                *value = found;
             }
         }
         Ok(row)
@@ -202,7 +210,7 @@ impl Goods {
             _ => Vec::new(),
         };
         let category = text(of("category"));
-        Goods { barred, price, stock, category, tags, body }
+        Goods { body, barred, price, stock, category, tags }
     }
 
     /// As a model wants it.
@@ -222,6 +230,15 @@ impl Goods {
                 .unwrap_or_else(|| Timestamp::from_secs(0)),
         }
     }
+}
+
+/// The same as a value, whole numbers as whole ones.
+fn written_number(value: &Value) -> Option<Value> {
+    if value.is_number() {
+        return Some(value.clone());
+    }
+    let whole = value.as_str()?.trim().parse::<i64>().ok().map(Value::from);
+    whole.or_else(|| number(value).and_then(serde_json::Number::from_f64).map(Value::Number))
 }
 
 /// A number, or a text that is one: tables give texts.
@@ -340,6 +357,9 @@ mod tests {
         let typed = declared.typed(row.as_object().unwrap().clone()).unwrap();
         let expected = json!({"price": 9.9, "new": true, "tags": ["a", "b"], "code": "7", "other": [1]});
         assert_eq!(Value::Object(typed), expected);
+        let bare = Declared::default()
+            .typed(json!({"price": "5", "stock": "1.5", "code": "7"}).as_object().unwrap().clone());
+        assert_eq!(Value::Object(bare.unwrap()), json!({"price": 5, "stock": 1.5, "code": "7"}));
         let wrong = declared.typed(json!({"price": "cheap"}).as_object().unwrap().clone()).unwrap_err();
         assert!(wrong.contains("'price'") && wrong.contains("number"), "{wrong}");
     }

@@ -131,10 +131,9 @@ impl Platform {
                 return Ok(rendered);
             }
             for ask in std::mem::take(&mut rendered.trace.pending) {
-                if !answers.contains_key(&ask) {
-                    let answer = self.fetch(workspace, order, &ask, trace).await?;
-                    answers.insert(ask, answer);
-                }
+                let known = answers.contains_key(&ask);
+                let answer = if known { continue } else { self.fetch(workspace, order, &ask, trace).await? };
+                answers.insert(ask, answer);
             }
         }
         Err(Error::Bug("a render without an end".to_owned()))

@@ -264,9 +264,10 @@ impl Platform {
         }
         let now = self.clock.now();
         let faults: Vec<String> = pools.iter().filter_map(|pool| alert(pool, now)).collect();
-        let (status, detail) = match faults.is_empty() {
-            true => (Status::Ok, format!("{} pools have codes", pools.len())),
-            false => (Status::Warn, faults.join("; ")),
+        let (status, detail) = if faults.is_empty() {
+            (Status::Ok, format!("{} pools have codes", pools.len()))
+        } else {
+            (Status::Warn, faults.join("; "))
         };
         Ok(Some(Part { name: "Coupons", status, detail }))
     }

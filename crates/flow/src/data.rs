@@ -1,5 +1,5 @@
 //! What a template sees: borrowed from the profile, the event and the catalogues in memory; nothing is ranked, parsed or
-//! copied before a template touches it. See `docs/templates.md`.
+//! copied before a template touches it.
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};

@@ -416,16 +416,15 @@ mod tests {
         Timestamp::from_secs(seconds)
     }
 
-    fn fitted(model: Model, interactions: u64) -> Option<Arc<Fitted>> {
-        let fitted = Fitted { model, interactions, at: Some(at(1_000)), tuned: None, groups: Vec::new() };
-        Some(Arc::new(fitted))
+    fn fitted(model: Model, interactions: u64) -> Arc<Fitted> {
+        Arc::new(Fitted { model, interactions, at: Some(at(1_000)), tuned: None, groups: Vec::new() })
     }
 
     #[test]
     fn a_fit_is_due_at_first_after_a_change_of_the_catalogue_and_when_a_twentieth_is_new() {
         let mut shelf = Shelf::default();
         assert!(shelf.is_due(at(1)));
-        shelf.fitted = fitted(Model::default(), 100_000);
+        shelf.fitted = Some(fitted(Model::default(), 100_000));
         assert!(!shelf.is_due(at(100_000)), "nothing new, however old");
         shelf.fresh = 4_999;
         assert!(!shelf.is_due(at(1_001)));
@@ -437,7 +436,7 @@ mod tests {
         assert!(shelf.is_due(at(1_001)), "an empty model is fitted at once");
         let mut one = Catalogue::default();
         one.put("a", json!({"price": 1}));
-        shelf.fitted = fitted(Model::fit([], one.items(), at(1_000)), 1);
+        shelf.fitted = Some(fitted(Model::fit([], one.items(), at(1_000)), 1));
         assert!(!shelf.is_due(at(1_059)) && shelf.is_due(at(1_060)));
     }
 

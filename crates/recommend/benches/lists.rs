@@ -54,7 +54,7 @@ fn main() {
     };
     for round in 1..=rounds {
         let (model, fitting) = elapsed(fit);
-        println!("round {round}: fit of {STEPS} interactions with {ITEMS} items in {fitting:.0?}");
+        println!("round {round}: fit of {STEPS} interactions with {ITEMS} items in {fitting:.2?}");
         // Drawn from the most wanted items, which have the most neighbours.
         for (what, length, from) in
             [("a usual profile, 15 items", 15, ITEMS / 4), ("the worst, 50 of the most wanted", 50, 500)]
@@ -73,7 +73,7 @@ fn main() {
                 })
                 .collect();
             took.sort_unstable();
-            println!("  {what}: p50 {:.0?}, p99 {:.0?}", took[LISTS / 2], took[LISTS * 99 / 100]);
+            println!("  {what}: p50 {:.2?}, p99 {:.2?}", took[LISTS / 2], took[LISTS * 99 / 100]);
         }
     }
 }

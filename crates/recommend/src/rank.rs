@@ -13,6 +13,8 @@ use crate::{Action, HISTORY_MAX, LIMIT_MAX, Model, Recommendation, Request, SIGN
 const RECENCY: f32 = 0.6;
 /// The same where tastes are asked, which last longer: the same people, properties.
 const TASTE_RECENCY: f32 = 0.9;
+/// What is not as loud as this is not heard: it changes no place and costs as much as the loudest.
+const LOUDNESS_MIN: f32 = 0.001;
 /// What a purchase says of the next one halves with this age. Units: days.
 const REPEAT_HALF_LIFE_DAYS: f64 = 120.0;
 /// Items in demand that take part in the ranking; the others wait on their rung.
@@ -235,13 +237,14 @@ impl Model {
 fn loudness(history: &[Line], recency: f32) -> impl Iterator<Item = f32> + '_ {
     let mut loudness = 1.0;
     let mut last = history.first().map(|line| line.at);
-    history.iter().map(move |line| {
+    let louder = history.iter().map(move |line| {
         if Some(line.at) != last {
             loudness *= recency;
             last = Some(line.at);
         }
         loudness
-    })
+    });
+    louder.take_while(|loudness| *loudness >= LOUDNESS_MIN)
 }
 
 fn last_visit(history: &[Line]) -> Vec<u32> {

@@ -50,6 +50,7 @@ function Body({ name, names, collection }: { name: string; names: string[]; coll
       {!known && <Empty title="No items yet" action={take} example={"id,name,category,price,stock,url,image_url\ntea-1,Green tea,tea,4.50,120,https://shop.example/tea-1,https://shop.example/tea-1.jpg"}>Import a CSV file or one JSON object a line, or let your shop send its changes to the API.</Empty>}
       {known && (
         <>
+          <Loaded query={detail} lines={4}>{(found) => <Declaration key={JSON.stringify(found.declaration)} name={name} found={found} open={(one) => go({ collection: one })} />}</Loaded>
           <div className="filters">
             <TextInput aria-label="Find items" placeholder="Name or id" leftSection={<IconSearch size={16} aria-hidden />} value={text} onChange={(event) => setText(event.currentTarget.value)} w={240} />
             {names.length > 1 && <Select aria-label="Catalogue" data={names} value={name} allowDeselect={false} onChange={(value) => value && go({ catalog: value, collection: undefined })} w={180} />}
@@ -59,11 +60,10 @@ function Body({ name, names, collection }: { name: string; names: string[]; coll
           <List list={list} label="Items" id={(row) => row.id} columns={[
             { title: "Item", render: (row) => <span style={{ display: "flex", gap: 10, alignItems: "center" }}>{row.image && <img src={row.image} alt="" width={32} height={32} loading="lazy" style={{ borderRadius: 4, objectFit: "cover" }} />}<span><A to={`/catalogue/${encodeURIComponent(name)}/${encodeURIComponent(row.id)}`} className="main">{row.name ?? row.id}</A><div className="muted small mono">{row.id}</div></span></span> },
             { title: "Category", wide: true, render: (row) => row.category ?? <span className="muted">–</span> },
-            { title: "Price", right: true, render: (row) => row.price ?? <span className="muted">–</span> },
+            { title: "Price", right: true, render: (row) => (typeof row.price === "number" ? row.price.toFixed(2) : <span className="muted">–</span>) },
             { title: "Stock", right: true, wide: true, render: (row) => row.stock ?? <span className="muted">–</span> },
             { title: "Offered", right: true, stack: true, render: (row) => row.barred ? <Status of="paused" label={BARRED[row.barred] ?? row.barred} /> : <Status of="live" label="Offered" /> },
           ]} empty={<Empty title="Nothing like this here">Search for a part of the name or the id.</Empty>} />
-          <Loaded query={detail} lines={4}>{(found) => <Declaration key={JSON.stringify(found.declaration)} name={name} found={found} open={(one) => go({ collection: one })} />}</Loaded>
         </>
       )}
       <Modal opened={importing} onClose={() => setImporting(false)} title="Import a file" size="lg" closeButtonProps={{ "aria-label": "Close" }}>{importing && <Import name={name} known={known} done={() => setImporting(false)} />}</Modal>
