@@ -21,6 +21,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/catalogs/{catalog}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a catalogue says of itself, and its collections. */
+        get: operations["catalog"];
+        /** Declares a catalogue: types and roles of fields, collections, what is bought again and again. */
+        put: operations["declare_catalog"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/catalogs/{catalog}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a file of items, CSV with a header or one JSON object a line; each row is `product_id` or `id` and its fields. A
+         *     row that is wrong costs itself alone; the same file again changes nothing.
+         */
+        post: operations["import_catalog"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/catalogs/{catalog}/items": {
         parameters: {
             query?: never;
@@ -31,7 +69,11 @@ export interface paths {
         /** The items of a catalogue, by id. */
         get: operations["items"];
         put?: never;
-        post?: never;
+        /**
+         * Takes items as a shop changes them: whole, or price and stock alone. Those who know an item that became cheaper or came
+         *     back hear of it as `Price Dropped` or `Back In Stock`.
+         */
+        post: operations["update_items"];
         delete?: never;
         options?: never;
         head?: never;
@@ -120,6 +162,59 @@ export interface paths {
         put?: never;
         /** Sets a person's word on a topic. It is in force, for whatever the gate judges, when this answers. */
         post: operations["set_consent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/coupons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pools of coupons. */
+        get: operations["coupon_pools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/coupons/{pool}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Makes a pool or changes it. Whether codes are uploaded or made does not change. */
+        put: operations["put_coupon_pool"];
+        post?: never;
+        /** Removes a pool with its codes. Mails that ask for it are skipped from then on. */
+        delete: operations["delete_coupon_pool"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/coupons/{pool}/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The codes of a pool that somebody was given, by code. */
+        get: operations["given_coupons"];
+        put?: never;
+        /** Adds codes to a pool. The same codes again change nothing. */
+        post: operations["add_coupons"];
         delete?: never;
         options?: never;
         head?: never;
@@ -638,6 +733,26 @@ export interface paths {
         };
         /** Items of the catalogue to offer a profile. */
         get: operations["recommendations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/recommendations/quality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How good recommendations would have been lately: fitted on the older part of the workspace's own past and asked for
+         *     the newer part, beside popularity and item-kNN.
+         */
+        get: operations["recommendation_quality"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1833,6 +1948,47 @@ export interface components {
             /** @description Its name, as in `catalog.<name>` of templates. */
             name: string;
         };
+        /** @description A collection and its size. */
+        CatalogCollection: {
+            /** @description Its condition. */
+            condition: string;
+            /**
+             * Format: int64
+             * @description Items it holds now.
+             */
+            items: number;
+            /** @description Its name, as in `catalog.collections.<name>` of templates. */
+            name: string;
+        };
+        /** @description What a catalogue says of itself. */
+        CatalogDeclaration: {
+            /** @description Conditions over the fields of items, by name: `category = "tea" and price < 20`. */
+            collections?: {
+                [key: string]: string;
+            };
+            /** @description Types of fields: text, number, bool, date, list. A row that contradicts them is refused. */
+            fields?: {
+                [key: string]: string;
+            };
+            /** @description Categories whose items are offered to those who bought them; `*` is all. */
+            repeat_categories?: string[];
+            /**
+             * @description The field that plays a role, where it is not called like it: name, price, stock, category, brand, tags,
+             *     created_at, image, url, compare_at.
+             */
+            roles?: {
+                [key: string]: string;
+            };
+        };
+        /** @description A catalogue with what it says of itself. */
+        CatalogDetail: {
+            /** @description Its collections. */
+            collections: components["schemas"]["CatalogCollection"][];
+            /** @description What it says of itself. */
+            declaration: components["schemas"]["CatalogDeclaration"];
+            /** @description Its name. */
+            name: string;
+        };
         /** @description An entry into a segment, or an exit. */
         Change: {
             /** @description When. */
@@ -1891,6 +2047,29 @@ export interface components {
              * @description Profiles for whom it and every clause before it hold.
              */
             together: number;
+        };
+        /** @description What became of codes. */
+        CodesAdded: {
+            /**
+             * Format: int64
+             * @description New in the pool.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description There already.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description Lines that are no code: too long, or with spaces.
+             */
+            refused: number;
+        };
+        /** @description Codes to add. */
+        CodesUpload: {
+            /** @description Codes, one a line; at most 100,000 and 1 MB at once. */
+            codes: string;
         };
         /** @description What became of a call. */
         Collected: {
@@ -1963,6 +2142,60 @@ export interface components {
          * @enum {string}
          */
         ConsentState: "subscribed" | "unsubscribed";
+        /** @description A pool of coupons and how far it is used. */
+        CouponPool: {
+            /** @description What about it deserves a look. */
+            alert?: string | null;
+            /**
+             * Format: int64
+             * @description Codes that somebody was given.
+             */
+            assigned: number;
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            expires_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Codes that can still be given; null where there is no end to them.
+             */
+            free?: number | null;
+            /** @description Its id, as templates and journeys name it. */
+            id: string;
+            /**
+             * Format: int64
+             * @description So few free codes are told as low.
+             */
+            low_at: number;
+            /**
+             * Format: int64
+             * @description How many codes are made at most.
+             */
+            most?: number | null;
+            /** @description How its codes are made: `?` a letter, `#` a digit, `*` either; null when they are uploaded. */
+            pattern?: string | null;
+            /**
+             * Format: int64
+             * @description Codes that came back with an order.
+             */
+            redeemed: number;
+        };
+        /** @description A pool as it is to be. */
+        CouponPoolDraft: {
+            /** @description From when its codes are worth nothing: RFC 3339 or a date. */
+            expires_at?: string | null;
+            /**
+             * Format: int64
+             * @description So few free codes are told as low; 100 otherwise.
+             */
+            low_at?: number | null;
+            /**
+             * Format: int64
+             * @description How many codes are made at most.
+             */
+            most?: number | null;
+            /** @description How codes are made: `?` a letter, `#` a digit, `*` either, at least six of them; without it, codes are uploaded. */
+            pattern?: string | null;
+        };
         /** @description What is known of a segment's members. */
         Coverage: {
             /** @description Attributes, those most members have first. */
@@ -2352,6 +2585,22 @@ export interface components {
              */
             total: number;
         };
+        /** @description A code that somebody was given. */
+        GivenCoupon: {
+            assigned_at?: components["schemas"]["Time"] | null;
+            /** @description The code. */
+            code: string;
+            /** @description In which message. */
+            message?: string | null;
+            /** @description With which order. */
+            order_id?: string | null;
+            /**
+             * Format: int64
+             * @description Who was given it.
+             */
+            profile?: number | null;
+            redeemed_at?: components["schemas"]["Time"] | null;
+        };
         /** @description How a segment grew. */
         Growth: {
             /** @description Why people came and went in these days, the most frequent first. */
@@ -2445,10 +2694,28 @@ export interface components {
         };
         /** @description An item. */
         Item: {
+            /** @description Why it is not offered, in lists: sold_out or no_price. */
+            barred?: string | null;
+            /** @description Its category; in lists. */
+            category?: string | null;
             /** @description Its fields. */
             fields: unknown;
             /** @description Its id. */
             id: string;
+            /** @description Its picture; in lists. */
+            image?: string | null;
+            /** @description What it is called; in lists. */
+            name?: string | null;
+            /**
+             * Format: double
+             * @description Its price; in lists.
+             */
+            price?: number | null;
+            /**
+             * Format: double
+             * @description Its stock; in lists.
+             */
+            stock?: number | null;
         };
         /** @description What became of one item. */
         ItemResult: {
@@ -2460,6 +2727,13 @@ export interface components {
             reasons?: components["schemas"]["Reason"][] | null;
             /** @description What became of it. */
             status: components["schemas"]["Outcome"];
+        };
+        /** @description Items that a shop sends. */
+        ItemsUpdate: {
+            /** @description Items, each with `product_id` or `id` and its fields; at most 1,000. */
+            items: unknown[];
+            /** @description Fields that an item does not name stay as they are: a change of price or stock alone. */
+            patch?: boolean;
         };
         /** @description A journey. */
         Journey: components["schemas"]["JourneyRow"] & {
@@ -2677,6 +2951,53 @@ export interface components {
             total?: number | null;
         };
         /** @description A page of a list. */
+        Listing_CouponPool: {
+            /** @description The rows. */
+            items: {
+                /** @description What about it deserves a look. */
+                alert?: string | null;
+                /**
+                 * Format: int64
+                 * @description Codes that somebody was given.
+                 */
+                assigned: number;
+                /** @description When it was made. */
+                created_at: components["schemas"]["Time"];
+                expires_at?: components["schemas"]["Time"] | null;
+                /**
+                 * Format: int64
+                 * @description Codes that can still be given; null where there is no end to them.
+                 */
+                free?: number | null;
+                /** @description Its id, as templates and journeys name it. */
+                id: string;
+                /**
+                 * Format: int64
+                 * @description So few free codes are told as low.
+                 */
+                low_at: number;
+                /**
+                 * Format: int64
+                 * @description How many codes are made at most.
+                 */
+                most?: number | null;
+                /** @description How its codes are made: `?` a letter, `#` a digit, `*` either; null when they are uploaded. */
+                pattern?: string | null;
+                /**
+                 * Format: int64
+                 * @description Codes that came back with an order.
+                 */
+                redeemed: number;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
         Listing_Dependent: {
             /** @description The rows. */
             items: {
@@ -2860,13 +3181,57 @@ export interface components {
             total?: number | null;
         };
         /** @description A page of a list. */
+        Listing_GivenCoupon: {
+            /** @description The rows. */
+            items: {
+                assigned_at?: components["schemas"]["Time"] | null;
+                /** @description The code. */
+                code: string;
+                /** @description In which message. */
+                message?: string | null;
+                /** @description With which order. */
+                order_id?: string | null;
+                /**
+                 * Format: int64
+                 * @description Who was given it.
+                 */
+                profile?: number | null;
+                redeemed_at?: components["schemas"]["Time"] | null;
+            }[];
+            /** @description Asks for the page after this one; null where everything was given. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where that is known.
+             */
+            total?: number | null;
+        };
+        /** @description A page of a list. */
         Listing_Item: {
             /** @description The rows. */
             items: {
+                /** @description Why it is not offered, in lists: sold_out or no_price. */
+                barred?: string | null;
+                /** @description Its category; in lists. */
+                category?: string | null;
                 /** @description Its fields. */
                 fields: unknown;
                 /** @description Its id. */
                 id: string;
+                /** @description Its picture; in lists. */
+                image?: string | null;
+                /** @description What it is called; in lists. */
+                name?: string | null;
+                /**
+                 * Format: double
+                 * @description Its price; in lists.
+                 */
+                price?: number | null;
+                /**
+                 * Format: double
+                 * @description Its stock; in lists.
+                 */
+                stock?: number | null;
             }[];
             /** @description Asks for the page after this one; null where everything was given. */
             next_cursor?: string | null;
@@ -3749,6 +4114,38 @@ export interface components {
             /** @description Who handed it over: collector, pixel, an import. */
             source: string;
         };
+        /** @description One ranker's figures for one kind of question. */
+        RankerFigures: {
+            /** @description What was asked for: `any item` or `new item`. */
+            asked: string;
+            /**
+             * Format: int64
+             * @description Profiles that were asked.
+             */
+            cases: number;
+            /**
+             * Format: double
+             * @description Share of all items that anybody was offered among the first twenty.
+             */
+            coverage: number;
+            /**
+             * Format: double
+             * @description Share with something that came among the first five.
+             */
+            hit_rate_5: number;
+            /**
+             * Format: double
+             * @description Mean of one over the place of the first that came, among the first twenty.
+             */
+            mrr_20: number;
+            /**
+             * Format: double
+             * @description Normalised discounted gain of the first five.
+             */
+            ndcg_5: number;
+            /** @description rapport, popularity or item-kNN. */
+            ranker: string;
+        };
         /** @description Why an item was refused. */
         Reason: {
             /** @description A stable code. */
@@ -3758,10 +4155,62 @@ export interface components {
             /** @description Where in the item. */
             path: string;
         };
+        /** @description How good the workspace's recommendations would have been lately. */
+        RecommendationQuality: {
+            fitted_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Interactions it was fitted from.
+             */
+            interactions: number;
+            /**
+             * Format: int64
+             * @description Items of the catalogue.
+             */
+            items: number;
+            /** @description When it was judged; at most every 15 minutes. */
+            judged_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Profiles the weights were picked on; null for the usual ones.
+             */
+            picked_on?: number | null;
+            /** @description Each ranker and kind of question. */
+            rows: components["schemas"]["RankerFigures"][];
+            split_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Interactions trained on.
+             */
+            trained_on: number;
+            /** @description What the ranking in force is called, in traces as well. */
+            variant: string;
+            /** @description What each signal counts in the model in force. */
+            weights: {
+                [key: string]: number;
+            };
+        };
         /** @description Items to offer somebody, best first. */
         Recommendations: {
+            /**
+             * @description Where asked for: `items` with their signals, `candidates` behind them, how many each filter kept back
+             *     (`filtered`), and the `model`.
+             */
+            explanation?: unknown;
             /** @description Items of the catalogue, each with the `reason` it is offered for. */
             items: unknown[];
+        };
+        /** @description A row that was not taken. */
+        RefusedRow: {
+            /** @description Its id, when it has one. */
+            id?: string | null;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description From 1, a header not counted.
+             */
+            row: number;
         };
         /** @description Those who are in exactly these segments of an overlap. */
         Region: {
@@ -3959,6 +4408,26 @@ export interface components {
             first: number;
             /** @description The later row. */
             second: number;
+        };
+        /** @description What became of rows. */
+        RowsTaken: {
+            /** @description The first 100 of them. */
+            refused: components["schemas"]["RefusedRow"][];
+            /**
+             * Format: int64
+             * @description Rows that are not.
+             */
+            refused_count: number;
+            /**
+             * Format: int64
+             * @description Rows that came.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Items that are stored.
+             */
+            written: number;
         };
         /** @description A rule. */
         Rule: components["schemas"]["RuleRow"] & {
@@ -4891,10 +5360,15 @@ export type Answer = components['schemas']['Answer'];
 export type Attribute = components['schemas']['Attribute'];
 export type Bar = components['schemas']['Bar'];
 export type Catalog = components['schemas']['Catalog'];
+export type CatalogCollection = components['schemas']['CatalogCollection'];
+export type CatalogDeclaration = components['schemas']['CatalogDeclaration'];
+export type CatalogDetail = components['schemas']['CatalogDetail'];
 export type Change = components['schemas']['Change'];
 export type Check = components['schemas']['Check'];
 export type ChecklistItem = components['schemas']['ChecklistItem'];
 export type Clause = components['schemas']['Clause'];
+export type CodesAdded = components['schemas']['CodesAdded'];
+export type CodesUpload = components['schemas']['CodesUpload'];
 export type Collected = components['schemas']['Collected'];
 export type Column = components['schemas']['Column'];
 export type Completion = components['schemas']['Completion'];
@@ -4903,6 +5377,8 @@ export type Condition = components['schemas']['Condition'];
 export type Consent = components['schemas']['Consent'];
 export type ConsentAsk = components['schemas']['ConsentAsk'];
 export type ConsentState = components['schemas']['ConsentState'];
+export type CouponPool = components['schemas']['CouponPool'];
+export type CouponPoolDraft = components['schemas']['CouponPoolDraft'];
 export type Coverage = components['schemas']['Coverage'];
 export type Covered = components['schemas']['Covered'];
 export type Cursor = components['schemas']['Cursor'];
@@ -4931,6 +5407,7 @@ export type FillRow = components['schemas']['FillRow'];
 export type Finding = components['schemas']['Finding'];
 export type FiringsOfDay = components['schemas']['FiringsOfDay'];
 export type Funnel = components['schemas']['Funnel'];
+export type GivenCoupon = components['schemas']['GivenCoupon'];
 export type Growth = components['schemas']['Growth'];
 export type GrowthCause = components['schemas']['GrowthCause'];
 export type GrowthDay = components['schemas']['GrowthDay'];
@@ -4941,6 +5418,7 @@ export type Hinted = components['schemas']['Hinted'];
 export type Identifier = components['schemas']['Identifier'];
 export type Item = components['schemas']['Item'];
 export type ItemResult = components['schemas']['ItemResult'];
+export type ItemsUpdate = components['schemas']['ItemsUpdate'];
 export type Journey = components['schemas']['Journey'];
 export type JourneyDraft = components['schemas']['JourneyDraft'];
 export type JourneyRow = components['schemas']['JourneyRow'];
@@ -4954,11 +5432,13 @@ export type Limits = components['schemas']['Limits'];
 export type ListingCatalog = components['schemas']['Listing_Catalog'];
 export type ListingChange = components['schemas']['Listing_Change'];
 export type ListingConsent = components['schemas']['Listing_Consent'];
+export type ListingCouponPool = components['schemas']['Listing_CouponPool'];
 export type ListingDependent = components['schemas']['Listing_Dependent'];
 export type ListingEntry = components['schemas']['Listing_Entry'];
 export type ListingEventName = components['schemas']['Listing_EventName'];
 export type ListingEventRow = components['schemas']['Listing_EventRow'];
 export type ListingFillRow = components['schemas']['Listing_FillRow'];
+export type ListingGivenCoupon = components['schemas']['Listing_GivenCoupon'];
 export type ListingItem = components['schemas']['Listing_Item'];
 export type ListingJourneyRow = components['schemas']['Listing_JourneyRow'];
 export type ListingKey = components['schemas']['Listing_Key'];
@@ -5004,8 +5484,11 @@ export type ProfileRow = components['schemas']['ProfileRow'];
 export type ProfileTrait = components['schemas']['ProfileTrait'];
 export type Provenance = components['schemas']['Provenance'];
 export type Quarantined = components['schemas']['Quarantined'];
+export type RankerFigures = components['schemas']['RankerFigures'];
 export type Reason = components['schemas']['Reason'];
+export type RecommendationQuality = components['schemas']['RecommendationQuality'];
 export type Recommendations = components['schemas']['Recommendations'];
+export type RefusedRow = components['schemas']['RefusedRow'];
 export type Region = components['schemas']['Region'];
 export type RenderAsk = components['schemas']['RenderAsk'];
 export type RenderTrace = components['schemas']['RenderTrace'];
@@ -5018,6 +5501,7 @@ export type RfmParameter = components['schemas']['RfmParameter'];
 export type RfmSetup = components['schemas']['RfmSetup'];
 export type RowOutlook = components['schemas']['RowOutlook'];
 export type RowOverlap = components['schemas']['RowOverlap'];
+export type RowsTaken = components['schemas']['RowsTaken'];
 export type Rule = components['schemas']['Rule'];
 export type RuleDifference = components['schemas']['RuleDifference'];
 export type RuleDraft = components['schemas']['RuleDraft'];
@@ -5107,9 +5591,91 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    catalog: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                catalog: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    declare_catalog: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                catalog: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogDeclaration"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    import_catalog: {
+        parameters: {
+            query?: {
+                /** @description Fields that a row does not name stay as they are; otherwise a row is the whole item. */
+                patch?: boolean;
+            };
+            header?: never;
+            path: {
+                catalog: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-ndjson": string;
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowsTaken"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     items: {
         parameters: {
             query?: {
+                /** @description A part of an id or a name. */
+                search?: string;
+                /** @description Of this collection alone. */
+                collection?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows of a page, 1 to 500; 50 otherwise. */
@@ -5129,6 +5695,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Listing_Item"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    update_items: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                catalog: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ItemsUpdate"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowsTaken"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -5322,6 +5914,126 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    coupon_pools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_CouponPool"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_coupon_pool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pool: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CouponPoolDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CouponPool"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_coupon_pool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pool: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    given_coupons: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows of a page, 1 to 500; 50 otherwise. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                pool: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_GivenCoupon"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    add_coupons: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pool: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodesUpload"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodesAdded"];
+                };
             };
             default: components["responses"]["Problem"];
         };
@@ -6110,6 +6822,24 @@ export interface operations {
                 profile: number;
                 /** @description How many, 1 to 50; 5 otherwise. */
                 limit?: number;
+                /** @description Of this category alone. */
+                category?: string;
+                /** @description With this tag alone. */
+                tag?: string;
+                /** @description Of this collection alone. */
+                collection?: string;
+                /** @description At least so dear. */
+                price_min?: number;
+                /** @description At most so dear. */
+                price_max?: number;
+                /** @description Never these ids, separated by commas. */
+                exclude?: string;
+                /** @description At most so many of one category; 2 otherwise. */
+                per_category?: number;
+                /** @description Also what was bought before. */
+                repeat?: boolean;
+                /** @description With what each signal said, the candidates behind, and what was kept back. */
+                explain?: boolean;
             };
             header?: never;
             path?: never;
@@ -6123,6 +6853,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    recommendation_quality: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecommendationQuality"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -4,10 +4,12 @@
 
 mod auth;
 mod catalog;
+mod catalog_rows;
 mod checks;
 mod collector;
 mod conditions;
 mod consents;
+mod coupons;
 mod events;
 mod extract;
 mod fills;
@@ -25,6 +27,7 @@ mod pages;
 mod problem;
 mod profiles;
 mod query;
+mod recommendations;
 mod rfm;
 mod rules;
 mod segments;
@@ -110,7 +113,10 @@ fn guarded(app: Option<&App>) -> OpenApiRouter<App> {
         .merge(suppressions::routes())
         .merge(rules::routes())
         .merge(tables::routes())
-        .merge(catalog::routes());
+        .merge(catalog::routes())
+        .merge(catalog_rows::routes())
+        .merge(coupons::routes())
+        .merge(recommendations::routes());
     match app {
         None => routes,
         Some(app) => routes

@@ -1,4 +1,4 @@
-//! Profiles: search, one person's page, timeline, recommendations.
+//! Profiles: search, one person's page, timeline.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +27,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(one))
         .routes(routes!(timeline))
         .routes(routes!(profile_messages))
-        .routes(routes!(recommendations))
 }
 
 /// Who a profile is.
@@ -506,33 +505,4 @@ async fn profile_messages(
     let (found, _) = app.platform.hot(ws.0, ProfileId(id)).await?;
     let which = messages::Which { profile: Some(found.id.0), ..messages::Which::default() };
     Ok(Json(messages::listing(&app.platform, ws.0, &which, &paging).await?))
-}
-
-/// For whom, and how many.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ForWhom {
-    /// The profile.
-    pub profile: i64,
-    /// How many, 1 to 50; 5 otherwise.
-    pub limit: Option<i64>,
-}
-
-/// Items to offer somebody, best first.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Recommendations {
-    /// Items of the catalogue, each with the `reason` it is offered for.
-    pub items: Vec<Value>,
-}
-
-/// Items of the catalogue to offer a profile.
-#[utoipa::path(get, path = "/api/recommendations", tag = "profiles", params(ForWhom), responses((status = 200, body = Recommendations)))]
-async fn recommendations(
-    State(app): State<App>,
-    ws: Ws,
-    Ask(ask): Ask<ForWhom>,
-) -> Result<Json<Recommendations>, Problem> {
-    let (row, _) = app.platform.hot(ws.0, ProfileId(ask.profile)).await?;
-    let many = ask.limit.unwrap_or(5).clamp(1, 50) as usize;
-    Ok(Json(Recommendations { items: app.platform.recommendations(ws.0, row.id, many).await? }))
 }

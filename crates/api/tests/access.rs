@@ -190,6 +190,8 @@ async fn furnish(server: &Server) -> impl Fn(&str) -> String + use<> {
     let profile = profiles["items"][0]["id"].to_string();
     let send = json!({"template": CANARY, "profile": profiles["items"][0]["id"]});
     let message = made("/api/send", send).await.json();
+    let pool = server.call("PUT", &format!("/api/coupons/{CANARY}"), Some(json!({}))).await;
+    assert_eq!(pool.status, StatusCode::OK, "{}", pool.text());
     let item = server
         .call("PUT", &format!("/api/catalogs/{CANARY}/items/{CANARY}"), Some(json!({"name": CANARY})))
         .await;
@@ -204,7 +206,11 @@ async fn furnish(server: &Server) -> impl Fn(&str) -> String + use<> {
             _ => CANARY,
         };
         let email = format!("{CANARY}@gone.example");
-        let path = path.replace("{id}", id).replace("{catalog}", CANARY).replace("{email}", &email);
+        let path = path
+            .replace("{id}", id)
+            .replace("{catalog}", CANARY)
+            .replace("{pool}", CANARY)
+            .replace("{email}", &email);
         format!("{path}?profile={profile}&limit=500")
     }
 }

@@ -4,6 +4,7 @@ mod command;
 mod config;
 mod demo;
 mod import;
+mod recommend;
 mod rfm;
 mod verify;
 
@@ -64,6 +65,9 @@ enum Command {
         /// History: stored and counted, but fires no journey
         #[arg(long)]
         backfill: bool,
+        /// The catalogue that items go to
+        #[arg(long, value_name = "NAME", default_value = "products")]
+        catalog: String,
         #[command(flatten)]
         settings: Configuration,
     },
@@ -95,6 +99,12 @@ enum Command {
         #[command(flatten)]
         settings: Configuration,
     },
+    /// Recommendations: how well they find what people did next
+    Recommend {
+        /// What to do
+        #[command(subcommand)]
+        ask: recommend::Ask,
+    },
     /// Prints the OpenAPI document of the HTTP interface
     Openapi,
 }
@@ -106,8 +116,8 @@ fn run(line: Line) -> anyhow::Result<()> {
             command::demo(settings, demo::Plan { profiles, seed }, json)
         }
         Command::Serve { settings } => command::serve(settings.resolve()?, json),
-        Command::Import { what, file, map, format, backfill, settings } => {
-            let job = import::Job { file, map, format, backfill };
+        Command::Import { what, file, map, format, backfill, catalog, settings } => {
+            let job = import::Job { file, map, format, backfill, catalog };
             command::import(&settings.resolve()?, what, &job, json)
         }
         Command::Render(render) => command::render(&render, json),
@@ -115,6 +125,7 @@ fn run(line: Line) -> anyhow::Result<()> {
         Command::Query { sql, settings } => command::query(&settings.resolve()?, &sql, json),
         Command::Segment { ask } => command::segment(ask, json),
         Command::Rfm { as_of, settings } => rfm::run(&settings.resolve()?, as_of.as_deref(), json),
+        Command::Recommend { ask } => recommend::run(&ask, json),
         Command::Openapi => command::openapi(),
     }
 }

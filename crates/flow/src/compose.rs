@@ -7,12 +7,13 @@ use model::{Map, Timestamp, Value};
 use serde_json::json;
 
 use crate::Error;
+use crate::data::{Answers, Fetched, MailData};
 use crate::hot::Hot;
 use crate::platform::Platform;
 use crate::registry::{Registry, template_error};
 
-/// Recommendations a template is given.
-const RECOMMENDED_MAX: usize = 6;
+/// Renders of one mail: what one asks for may lead to another ask.
+const ROUNDS_MAX: u32 = 3;
 
 /// Makes a signing key.
 type MakeKey = fn() -> Result<String, mail::Error>;
@@ -37,6 +38,8 @@ pub struct Order<'a> {
     pub message_id: &'a str,
     /// What clicks are counted under elsewhere (`utm_campaign`): the journey, or the template.
     pub campaign: &'a str,
+    /// The step of a journey, or what else tells two mails of a campaign apart; empty where there is none.
+    pub step: &'a str,
     /// The template.
     pub template: &'a template::Template,
     /// Who it is for, when known.
@@ -52,47 +55,17 @@ pub struct Order<'a> {
 }
 
 impl Platform {
-    /// The data a template sees. Shape: `spec` of the template data in `docs/templates.md`.
-    pub(crate) async fn template_data(
+    /// What every mail has: the message's id, links, and the code its step of a journey asks for.
+    async fn own_data(
         &self,
-        registry: &Registry,
         workspace: model::WorkspaceId,
         order: &Order<'_>,
         trace: &mut Vec<Value>,
     ) -> Result<Map, Error> {
-        let mut customer = Map::new();
-        let mut recommendations = Map::new();
-        if let Some((row, hot)) = order.hot {
-            customer = hot.profile.values();
-            crate::contract::drop_blanks(&mut customer);
-            customer.insert("id".to_owned(), json!(row.id.0));
-            customer.entry("email").or_insert_with(|| json!(order.recipient));
-            let names: Vec<&str> =
-                registry.engine.memberships(&hot.segments).map(|(d, _)| d.name.as_str()).collect();
-            customer.insert("segments".to_owned(), json!(names));
-            crate::traits::put(&mut customer, registry, hot, order.now);
-            let offer = self.offer(workspace, &hot.history, RECOMMENDED_MAX).await?;
-            trace.extend(offer.trace);
-            recommendations.insert(row.id.0.to_string(), json!(offer.items));
-        }
-        let mut data = order.data.as_object().cloned().unwrap_or_default();
-        if order.hot.is_none() {
-            // A sample may say who it is for.
-            if let Some(Value::Object(given)) = data.remove("customer") {
-                customer = given;
-            }
-            if let Some(Value::Object(given)) = data.get("site").map(|site| site["recommendations"].clone()) {
-                recommendations = given;
-            }
-        }
-        crate::contract::drop_blanks(&mut data);
-        if let Some(prefix) = data.get("coupon").and_then(Value::as_str).map(str::to_owned) {
-            let code = format!("{prefix}-{}", self.code(order.message_id));
-            trace.push(json!({
-                "step": "coupon", "title": "Discount code", "at": order.now,
-                "sentence": format!("The code {code} was made for this message alone."), "data": {"code": code},
-            }));
-            data.insert("coupon".to_owned(), json!({"code": code}));
+        let mut own = Map::new();
+        if let Some(name) = order.data.get("coupon").and_then(Value::as_str) {
+            let code = self.node_coupon(workspace, order, name, trace).await?;
+            own.insert("coupon".to_owned(), json!({"code": code}));
         }
         let link = |kind, path: &str| {
             if order.message_id.is_empty() {
@@ -104,11 +77,8 @@ impl Platform {
                 self.tokens.seal(kind, workspace, order.message_id, 0)
             )
         };
-        data.insert("customer".to_owned(), Value::Object(customer));
-        data.insert("workspace".to_owned(), Value::Object(registry.settings.clone()));
-        data.insert("site".to_owned(), json!({"recommendations": recommendations}));
-        data.insert("message".to_owned(), json!({"id": order.message_id}));
-        data.insert(
+        own.insert("message".to_owned(), json!({"id": order.message_id}));
+        own.insert(
             "links".to_owned(),
             json!({
                 "unsubscribe": link(mail::TokenKind::Unsubscribe, "u"),
@@ -116,14 +86,7 @@ impl Platform {
                 "view_in_browser": link(mail::TokenKind::View, "v"),
             }),
         );
-        Ok(data)
-    }
-
-    /// A discount code that follows from the message, or a rule's firing: a retry shows the same one.
-    pub(crate) fn code(&self, message_id: &str) -> String {
-        let hash = xxhash_rust::xxh3::xxh3_64(format!("{}{message_id}", self.secret).as_bytes());
-        const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-        (0..8).map(|at| char::from(LETTERS[(hash >> (at * 5)) as usize & 31])).collect()
+        Ok(own)
     }
 
     /// Renders a template for a person.
@@ -134,7 +97,16 @@ impl Platform {
         order: &Order<'_>,
         trace: &mut Vec<Value>,
     ) -> Result<template::Rendered, Error> {
-        let data = self.template_data(registry, workspace, order, trace).await?;
+        let own = self.own_data(workspace, order, trace).await?;
+        let stock = self.stock(workspace).await?;
+        let cleaned;
+        let mut order = order;
+        let without;
+        if crate::contract::has_blanks(order.data) {
+            without = crate::contract::without_blanks(order.data.clone()).unwrap_or_default();
+            cleaned = Order { data: &without, ..*order };
+            order = &cleaned;
+        }
         let options =
             template::Options { now: order.now, keep_ways: order.keep_ways, ..template::Options::default() };
         let mut dressing = template::Dressing::default();
@@ -154,14 +126,43 @@ impl Platform {
             let token = self.tokens.seal(mail::TokenKind::Click, workspace, order.message_id, link.number);
             format!("{}/t/c/{token}", self.options.base_url)
         };
-        let mut rendered = order
-            .template
-            .render(&data, &options, &dressing, &mut rewrite)
-            .map_err(|error| template_error(&error))?;
-        rendered.warnings.extend(mail::size_warning(rendered.html.len()));
-        Ok(rendered)
+        // What a branch that is taken asks for is fetched, and the mail rendered again with it.
+        let mut answers = Answers::new();
+        for round in 1.. {
+            let render = |rewrite: template::Rewrite<'_>| {
+                let data = MailData::new(registry, order, stock.clone(), &answers, own.clone());
+                let rendered = order.template.render(&data, &options, &dressing, rewrite);
+                (rendered, data.trace())
+            };
+            let (rendered, ranked) = render(&mut rewrite);
+            let mut rendered = rendered.map_err(|error| template_error(&error))?;
+            if rendered.trace.pending.is_empty() || round == ROUNDS_MAX {
+                trace.extend(ranked);
+                rendered.warnings.extend(mail::size_warning(rendered.html.len()));
+                return Ok(rendered);
+            }
+            for ask in std::mem::take(&mut rendered.trace.pending) {
+                let known = answers.contains_key(&ask);
+                let answer = if known { continue } else { self.fetch(workspace, order, &ask, trace).await? };
+                answers.insert(ask, answer);
+            }
+        }
+        Err(Error::Bug("a render without an end".to_owned()))
     }
 
+    /// Answers what could not be answered from memory.
+    async fn fetch(
+        &self,
+        workspace: model::WorkspaceId,
+        order: &Order<'_>,
+        ask: &template::Ask,
+        trace: &mut Vec<Value>,
+    ) -> Result<Fetched, Error> {
+        match ask {
+            template::Ask::Coupon { pool } => self.pool_coupon(workspace, order, pool, trace).await,
+            other => Ok(Fetched::Nothing(format!("There is no source for {other} here."))),
+        }
+    }
     /// Composes a message to bytes.
     pub(crate) async fn compose(
         &self,

@@ -71,26 +71,37 @@ pub(crate) fn waivers_of(body: &Value) -> Vec<Waiver> {
     list.into_iter().filter_map(|each| serde_json::from_value(each).ok()).collect()
 }
 
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// Whether anything in a value is nothing to a reader.
+pub(crate) fn has_blanks(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.values().any(has_blanks),
+        Value::Array(list) => list.iter().any(has_blanks),
+        other => is_blank(other),
+    }
+}
+
+/// A value without what is nothing to a reader; none when that is all of it.
+pub(crate) fn without_blanks(mut value: Value) -> Option<Value> {
+    match &mut value {
+        Value::Object(map) => drop_blanks(map),
+        Value::Array(list) => {
+            let kept = std::mem::take(list).into_iter().filter_map(without_blanks);
+            *list = kept.collect();
+        }
+        _ => {}
+    }
+    (!is_blank(&value)).then_some(value)
+}
+
 /// Takes out what is nothing to a reader: null, and text without letters. What a template then takes for present prints
 /// something.
 pub(crate) fn drop_blanks(map: &mut Map) {
-    let blank = |value: &Value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
-    map.retain(|_, value| {
-        within(value);
-        !blank(value)
-    });
-    fn within(value: &mut Value) {
-        match value {
-            Value::Object(map) => drop_blanks(map),
-            Value::Array(list) => {
-                list.retain(|item| {
-                    !item.is_null() && !item.as_str().is_some_and(|text| text.trim().is_empty())
-                });
-                list.iter_mut().for_each(within);
-            }
-            _ => {}
-        }
-    }
+    let all = std::mem::take(map).into_iter();
+    *map = all.filter_map(|(name, value)| Some((name, without_blanks(value)?))).collect();
 }
 
 fn type_name(kind: &str) -> Option<&'static str> {
@@ -241,7 +252,8 @@ impl Platform {
         &self,
         workspace: WorkspaceId,
     ) -> Result<Vec<(String, Option<&'static str>, bool)>, Error> {
-        let catalogue = self.shelved(workspace).await?;
+        let stock = self.stock(workspace).await?;
+        let Some(catalogue) = stock.products() else { return Ok(Vec::new()) };
         let mut fields: BTreeMap<&str, (Option<&'static str>, usize)> = BTreeMap::new();
         let mut offered = 0;
         for goods in catalogue.goods.values().filter(|goods| goods.barred.is_none()) {

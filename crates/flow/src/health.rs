@@ -131,6 +131,7 @@ impl Platform {
                 paused.iter().map(|(name, why)| format!("'{name}' is paused: {why}")).collect();
             parts.push(Part { name: "Journeys", status: Status::Warn, detail: all.join(" ") });
         }
+        parts.extend(self.coupon_health(workspace).await?);
         parts.extend(self.disk());
         Ok(parts)
     }

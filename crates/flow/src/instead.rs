@@ -66,6 +66,9 @@ impl Platform {
             Err(error @ Error::Invalid { code: "aborted", .. }) => {
                 return Err(Unready::Skip("aborted", error.to_string()));
             }
+            Err(error @ Error::Invalid { code: "no_coupon", .. }) => {
+                return Err(Unready::Skip("no_coupon", error.to_string()));
+            }
             Err(error @ Error::Invalid { code: "mail_too_large", .. }) => {
                 ("mail_too_large", error.to_string())
             }

@@ -62,7 +62,7 @@ impl Platform {
         let mut people = self.real_people(workspace, &registry, &compiled, id).await?;
         let schema = self.template_schema(workspace, id, words).await?;
         let uses = template::contract::contract(&compiled, &schema, &[]).uses;
-        let items = self.offer(workspace, &Default::default(), OFFERED).await?.items;
+        let items = self.offered_to_anybody(workspace, OFFERED).await?;
         for (name, data) in made(&schema, &uses, &items) {
             let rendered = self.rendered_with(&registry, workspace, &compiled, &data).await;
             people.push(view(name.to_owned(), None, rendered)?);
@@ -89,7 +89,7 @@ impl Platform {
         schema: &Schema,
         uses: &[Use],
     ) -> Result<template::Rendered, Error> {
-        let items = self.offer(workspace, &Default::default(), OFFERED).await?.items;
+        let items = self.offered_to_anybody(workspace, OFFERED).await?;
         let data = person(schema, uses, Fill::Usual, &items);
         self.rendered_with(&self.registry(workspace), workspace, compiled, &data).await
     }
@@ -104,6 +104,7 @@ impl Platform {
         let order = Order {
             message_id: "",
             campaign: "",
+            step: "",
             template: compiled,
             hot: None,
             recipient: SOMEONE,
@@ -127,6 +128,7 @@ impl Platform {
             let order = Order {
                 message_id: "",
                 campaign: "",
+                step: "",
                 template: compiled,
                 hot: Some((&candidate.row, &candidate.hot)),
                 recipient: candidate.row.email.as_deref().unwrap_or_default(),

@@ -3,24 +3,23 @@
 //! A model is fitted from the lake in the background. A list is ranked from the profile's own history, which lies in
 //! its state: composing a mail reads neither the lake nor the catalogue's table. See `docs/recommendations.md`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::time::{DAY, MINUTE};
-use model::{ProfileId, Timestamp, Value, WorkspaceId};
-use recommend::{Action, History, Interaction, Model, Recommendation, Request};
+use model::{Timestamp, Value, WorkspaceId};
+use recommend::{Action, Aim, Group, Interaction, Model, Tuned, tune};
 use serde::Deserialize;
-use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::catalogue::{Barred, Catalogue};
+use crate::catalogue::{Catalogue, Declared};
 use crate::platform::Platform;
 
 /// The catalogue that is offered from.
-const CATALOGUE: &str = "products";
+pub(crate) const CATALOGUE: &str = "products";
 /// Interactions older than this are not fitted. Units: microseconds.
 const FIT_AGE_MAX: i64 = 400 * DAY;
 /// Interactions fitted, the newest.
@@ -35,17 +34,44 @@ const FIT_BEAT: Duration = Duration::from_secs(10);
 const FIT_REST: Duration = Duration::from_secs(1);
 /// A fit that misses new items is not older than this. Units: microseconds.
 const FIT_CHANGED: i64 = MINUTE;
+/// Weights are picked anew after so long. Units: microseconds.
+const PICK_OLD: i64 = DAY;
+/// Interactions that weights are picked on at most, the newest.
+const PICK_INTERACTIONS_MAX: usize = 400_000;
+/// Segments whose demand is counted, the smallest; and how many members a segment has for that.
+const GROUPS_MAX: usize = 20;
+const GROUP_MEMBERS_MIN: usize = 20;
+/// Memberships that are read for it.
+const MEMBERSHIPS_MAX: i64 = 2_000_000;
 
-struct Fitted {
-    model: Model,
-    interactions: u64,
+/// A model and how it came about.
+pub(crate) struct Fitted {
+    pub model: Model,
+    pub interactions: u64,
     /// `None` for a model that knows the catalogue alone, until the first fit.
-    at: Option<Timestamp>,
+    pub at: Option<Timestamp>,
+    /// The weights that were picked, and when.
+    pub tuned: Option<(Tuned, Timestamp)>,
+    /// Segments whose demand it knows, the smallest first.
+    pub groups: Vec<String>,
 }
+
+impl Fitted {
+    /// What the ranking is called: what is compared when two are tried side by side.
+    pub fn variant(&self) -> String {
+        match self.tuned {
+            Some((_, at)) => format!("picked-{}", at.to_string().get(..10).unwrap_or_default()),
+            None => "usual".to_owned(),
+        }
+    }
+}
+
+/// All catalogues of a workspace.
+pub(crate) type Catalogues = BTreeMap<String, Arc<Catalogue>>;
 
 #[derive(Default)]
 struct Shelf {
-    catalogue: Option<Arc<Catalogue>>,
+    catalogues: Option<Arc<Catalogues>>,
     fitted: Option<Arc<Fitted>>,
     /// Changes of the catalogue that a model has to know, and how many of them the fit knows.
     changes: u64,
@@ -64,6 +90,12 @@ impl Shelf {
             || self.fresh >= (fitted.interactions / 20).max(FIT_FRESH_MIN)
             || (self.fresh > 0 && old >= FIT_OLD)
     }
+
+    /// Changes a catalogue in memory; nothing when they have not been read yet.
+    fn change<T>(&mut self, name: &str, change: impl FnOnce(&mut Catalogue) -> T) -> Option<T> {
+        let all = Arc::make_mut(self.catalogues.as_mut()?);
+        Some(change(Arc::make_mut(all.entry(name.to_owned()).or_default())))
+    }
 }
 
 /// What is held in memory for all workspaces; everything in it is derivable.
@@ -71,8 +103,10 @@ impl Shelf {
 pub(crate) struct Recommender {
     shelves: Mutex<HashMap<WorkspaceId, Shelf>>,
     /// Held while the catalogue is written or read as a whole, so that memory follows the store.
-    catalogue: tokio::sync::Mutex<()>,
-    wake: Notify,
+    pub catalogue: tokio::sync::Mutex<()>,
+    pub wake: Notify,
+    /// What was judged lately.
+    pub quality: tokio::sync::Mutex<HashMap<WorkspaceId, Arc<crate::quality::Quality>>>,
 }
 
 impl Recommender {
@@ -91,107 +125,69 @@ impl Recommender {
         }
     }
 
-    /// Takes rows that were written to the catalogue.
-    fn put(&self, workspace: WorkspaceId, items: &[(String, Value)]) {
-        let mut shelves = self.shelves();
-        let shelf = shelves.entry(workspace).or_default();
-        let changed = match &mut shelf.catalogue {
-            Some(catalogue) => {
-                let catalogue = Arc::make_mut(catalogue);
-                items
-                    .iter()
-                    .filter(|(_, body)| body.is_object())
-                    .filter(|(id, body)| catalogue.put(id, body.clone()))
-                    .count()
-            }
-            None => items.len(),
-        };
-        shelf.changes += changed as u64;
-        drop(shelves);
-        if changed > 0 {
+    /// Takes rows that were written to a catalogue.
+    pub fn put(&self, workspace: WorkspaceId, catalog: &str, items: &[(String, Value)]) {
+        let changed = self.shelves().entry(workspace).or_default().change(catalog, |catalogue| {
+            let rows = items.iter().filter(|(_, body)| body.is_object());
+            rows.filter(|(id, body)| catalogue.put(id, body.clone())).count()
+        });
+        self.changed(workspace, catalog, changed.unwrap_or(items.len()));
+    }
+
+    /// Forgets a row that was removed.
+    pub fn remove(&self, workspace: WorkspaceId, catalog: &str, id: &str) {
+        let gone = self.shelves().entry(workspace).or_default().change(catalog, |all| all.remove(id));
+        self.changed(workspace, catalog, usize::from(gone.unwrap_or(true)));
+    }
+
+    /// Takes what a catalogue says of itself.
+    pub fn declare(&self, workspace: WorkspaceId, catalog: &str, declared: Declared) {
+        self.shelves().entry(workspace).or_default().change(catalog, |catalogue| {
+            *catalogue = catalogue.declared_anew(declared);
+        });
+        self.changed(workspace, catalog, 1);
+    }
+
+    fn changed(&self, workspace: WorkspaceId, catalog: &str, many: usize) {
+        if catalog == CATALOGUE && many > 0 {
+            let mut shelves = self.shelves();
+            let shelf = shelves.entry(workspace).or_default();
+            shelf.changes += many as u64;
+            // Until the first fit a model knows the catalogue alone, and is made anew when it is asked.
+            shelf.fitted.take_if(|fitted| fitted.at.is_none());
+            drop(shelves);
             self.wake.notify_one();
         }
     }
+
+    /// The catalogues in memory; nothing before they were read.
+    pub fn catalogues(&self, workspace: WorkspaceId) -> Option<Arc<Catalogues>> {
+        self.shelves().get(&workspace)?.catalogues.clone()
+    }
 }
 
-/// A list for one profile.
-#[derive(Clone, Debug, Default)]
-pub struct Offer {
-    /// The items as the catalogue has them, with `reason`, `source` and, where one was needed, `fallback`.
-    pub items: Vec<Value>,
-    /// Its step of the decision trace; none when there is no catalogue.
-    pub trace: Option<Value>,
+/// What is offered from, as of one moment.
+#[derive(Clone)]
+pub(crate) struct Stock {
+    pub catalogues: Arc<Catalogues>,
+    pub fitted: Arc<Fitted>,
+}
+
+impl Stock {
+    /// The catalogue that is offered from; an empty one when there is none.
+    pub fn products(&self) -> Option<&Catalogue> {
+        self.catalogues.get(CATALOGUE).map(Arc::as_ref)
+    }
 }
 
 impl Platform {
-    /// Items to offer somebody: from what they looked at and bought, then what is in demand, then the newest. Never
-    /// what they bought, what is sold out or what has no price.
-    ///
-    /// Cost: one read of the profile; ranking is in memory.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn recommendations(
-        &self,
-        workspace: WorkspaceId,
-        profile: ProfileId,
-        limit: usize,
-    ) -> Result<Vec<Value>, Error> {
-        let history = match self.hot(workspace, profile).await {
-            Ok((_, hot)) => hot.history,
-            Err(Error::Missing(_)) => History::default(),
-            Err(error) => return Err(error),
-        };
-        Ok(self.offer(workspace, &history, limit).await?.items)
-    }
-
-    /// The list for a profile with this history, and why it is so.
-    ///
-    /// # Errors
-    /// When the catalogue has to be read and the store does not answer.
-    pub async fn offer(
-        &self,
-        workspace: WorkspaceId,
-        history: &History,
-        limit: usize,
-    ) -> Result<Offer, Error> {
-        let (catalogue, fitted) = self.shelf(workspace).await?;
-        if catalogue.goods.is_empty() {
-            return Ok(Offer::default());
-        }
-        Ok(offer(&catalogue, &fitted, history, limit, self.clock.now()))
-    }
-
-    /// Writes items of a catalogue.
-    ///
-    /// # Errors
-    /// When nothing was written.
-    pub async fn put_items(
-        &self,
-        workspace: WorkspaceId,
-        catalog: &str,
-        items: Vec<(String, Value)>,
-    ) -> Result<(), Error> {
-        let rows: Vec<(String, String)> =
-            items.iter().map(|(id, body)| (id.clone(), body.to_string())).collect();
-        let _one = self.recommender.catalogue.lock().await;
-        self.store.put_items(workspace, catalog, &rows).await?;
-        if catalog == CATALOGUE {
-            self.recommender.put(workspace, &items);
-        }
-        Ok(())
-    }
-
-    /// The catalogue that is recommended from.
-    pub(crate) async fn shelved(&self, workspace: WorkspaceId) -> Result<Arc<Catalogue>, Error> {
-        Ok(self.shelf(workspace).await?.0)
-    }
-
-    async fn shelf(&self, workspace: WorkspaceId) -> Result<(Arc<Catalogue>, Arc<Fitted>), Error> {
+    /// Catalogues and model, read at the first use.
+    pub(crate) async fn stock(&self, workspace: WorkspaceId) -> Result<Stock, Error> {
         let held = || {
             let mut shelves = self.recommender.shelves();
             let shelf = shelves.entry(workspace).or_default();
-            shelf.catalogue.clone().zip(shelf.fitted.clone())
+            let (catalogues, fitted) = shelf.catalogues.clone().zip(shelf.fitted.clone())?;
+            Some(Stock { catalogues, fitted })
         };
         if let Some(found) = held() {
             return Ok(found);
@@ -200,20 +196,35 @@ impl Platform {
         if let Some(found) = held() {
             return Ok(found);
         }
-        let mut catalogue = Catalogue::default();
-        for (id, body) in self.store.items(workspace, CATALOGUE).await? {
-            if let Some(body) = serde_json::from_str(&body).ok().filter(Value::is_object) {
-                catalogue.put(&id, body);
-            }
-        }
-        let catalogue = Arc::new(catalogue);
-        let model = Model::fit([], catalogue.items(), self.clock.now());
+        let catalogues = match self.recommender.catalogues(workspace) {
+            Some(catalogues) => catalogues,
+            None => Arc::new(self.read_catalogues(workspace).await?),
+        };
+        let products = catalogues.get(CATALOGUE);
+        let model = Model::fit([], products.iter().flat_map(|all| all.items()), self.clock.now());
         let mut shelves = self.recommender.shelves();
         let shelf = shelves.entry(workspace).or_default();
-        shelf.catalogue = Some(catalogue.clone());
-        let fitted =
-            shelf.fitted.get_or_insert_with(|| Arc::new(Fitted { model, interactions: 0, at: None }));
-        Ok((catalogue, fitted.clone()))
+        shelf.catalogues = Some(catalogues.clone());
+        let fitted = shelf.fitted.get_or_insert_with(|| {
+            Arc::new(Fitted { model, interactions: 0, at: None, tuned: None, groups: Vec::new() })
+        });
+        Ok(Stock { catalogues, fitted: fitted.clone() })
+    }
+
+    async fn read_catalogues(&self, workspace: WorkspaceId) -> Result<Catalogues, Error> {
+        let mut catalogues = Catalogues::new();
+        for (name, declared) in self.declared_catalogues(workspace).await? {
+            catalogues.insert(name, Arc::new(Catalogue::new(declared)));
+        }
+        for (name, _) in self.store.catalogs(workspace).await? {
+            let catalogue = Arc::make_mut(catalogues.entry(name.clone()).or_default());
+            for (id, body) in self.store.items(workspace, &name).await? {
+                if let Some(body) = serde_json::from_str(&body).ok().filter(Value::is_object) {
+                    catalogue.put(&id, body);
+                }
+            }
+        }
+        Ok(catalogues)
     }
 
     /// Fits the workspace's model from the lake and puts it in place of the former one; how many interactions it is
@@ -228,9 +239,10 @@ impl Platform {
             (shelf.changes, shelf.fresh)
         };
         self.lake_caught_up().await;
-        let (catalogue, _) = self.shelf(workspace).await?;
+        let stock = self.stock(workspace).await?;
+        let groups = self.groups(workspace).await?;
         let (lake, now) = (self.lake.clone(), self.clock.now());
-        let fitted = tokio::task::spawn_blocking(move || fit(&lake, workspace, &catalogue, now))
+        let fitted = tokio::task::spawn_blocking(move || fit(&lake, workspace, &stock, &groups, now))
             .await
             .map_err(|error| Error::Bug(error.to_string()))??;
         let interactions = fitted.interactions;
@@ -240,6 +252,27 @@ impl Platform {
         shelf.changes_fitted = changes;
         shelf.fresh = shelf.fresh.saturating_sub(fresh);
         Ok(interactions)
+    }
+
+    /// The segments whose demand is worth counting, the smallest first.
+    async fn groups(&self, workspace: WorkspaceId) -> Result<Vec<Group>, Error> {
+        let mut members: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for (segment, profile, _) in self.store.all_memberships(workspace, MEMBERSHIPS_MAX).await? {
+            members.entry(segment).or_default().push(profile.0);
+        }
+        let registry = self.registry(workspace);
+        let mut groups: Vec<Group> = members
+            .into_iter()
+            .filter(|(_, members)| members.len() >= GROUP_MEMBERS_MIN)
+            .filter_map(|(id, mut members)| {
+                members.sort_unstable();
+                let name = registry.segments.get(&id)?.name.clone();
+                Some(Group { id, name, members })
+            })
+            .collect();
+        groups.sort_by_key(|group| (group.members.len(), group.id.clone()));
+        groups.truncate(GROUPS_MAX);
+        Ok(groups)
     }
 
     async fn fit_due(&self, stop: &CancellationToken) {
@@ -259,6 +292,9 @@ impl Platform {
 /// Fits models when they are due.
 pub(crate) async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     while !stop.is_cancelled() {
+        if let Err(error) = platform.tell_item_changes().await {
+            tracing::warn!(%error, "changes of items could not be told; they wait");
+        }
         platform.fit_due(&stop).await;
         tokio::select! {
             () = stop.cancelled() => {}
@@ -295,15 +331,18 @@ pub(crate) fn items_of(properties: &str) -> Vec<String> {
     }
 }
 
-fn fit(
+/// A step of somebody with an item, by the item's number among the ids.
+pub(crate) type Step = (Timestamp, i64, u32, Action);
+
+/// What profiles did with items, the newest of it, in no order.
+pub(crate) fn interactions(
     lake: &lake::Lake,
     workspace: WorkspaceId,
-    catalogue: &Catalogue,
+    ids: &[&str],
     now: Timestamp,
-) -> Result<Fitted, Error> {
-    let ids: Vec<&str> = catalogue.goods.keys().map(String::as_str).collect();
+) -> Result<Vec<Step>, Error> {
     let places: HashMap<&str, u32> = ids.iter().enumerate().map(|(at, id)| (*id, at as u32)).collect();
-    let mut steps: Vec<(Timestamp, i64, u32, Action)> = Vec::new();
+    let mut steps: Vec<Step> = Vec::new();
     if !ids.is_empty() {
         let names = Action::EVENTS.map(str::to_owned);
         lake.scan(workspace.0, &names, i64::MAX, true, &mut |row| {
@@ -317,190 +356,75 @@ fn fit(
                 }
             }
             if steps.len() >= 2 * FIT_INTERACTIONS_MAX {
-                keep_newest(&mut steps);
+                keep_newest(&mut steps, FIT_INTERACTIONS_MAX);
             }
         })?;
-        keep_newest(&mut steps);
+        keep_newest(&mut steps, FIT_INTERACTIONS_MAX);
     }
+    Ok(steps)
+}
+
+/// The same as the engine reads it.
+pub(crate) fn read<'a>(steps: &'a [Step], ids: &'a [&'a str]) -> impl Iterator<Item = Interaction<'a>> {
+    steps.iter().map(|(at, profile, place, action)| Interaction {
+        profile: *profile,
+        item: ids[*place as usize],
+        action: *action,
+        at: *at,
+    })
+}
+
+fn fit(
+    lake: &lake::Lake,
+    workspace: WorkspaceId,
+    stock: &Stock,
+    groups: &[Group],
+    now: Timestamp,
+) -> Result<Fitted, Error> {
+    let empty = Catalogue::default();
+    let catalogue = stock.products().unwrap_or(&empty);
+    let ids: Vec<&str> = catalogue.goods.keys().map(String::as_str).collect();
+    let mut steps = interactions(lake, workspace, &ids, now)?;
+    let mut model = Model::fit_groups(read(&steps, &ids), catalogue.items(), groups, now);
     let interactions = steps.len() as u64;
-    let steps = steps.into_iter().map(|(at, profile, place, action)| Interaction {
-        profile,
-        item: ids[place as usize],
-        action,
-        at,
-    });
-    let model = Model::fit(steps, catalogue.items(), now);
-    Ok(Fitted { model, interactions, at: Some(now) })
+    let mut tuned = stock.fitted.tuned.filter(|(_, at)| now - *at < PICK_OLD);
+    if tuned.is_none() {
+        keep_newest(&mut steps, PICK_INTERACTIONS_MAX);
+        let some: Vec<Interaction<'_>> = read(&steps, &ids).collect();
+        tuned = tune(&some, catalogue.items(), now, Aim::New).map(|tuned| (tuned, now));
+    }
+    if let Some((tuned, _)) = tuned {
+        model = model.with_weights(tuned.weights);
+    }
+    let groups = groups.iter().map(|group| group.id.clone()).collect();
+    Ok(Fitted { model, interactions, at: Some(now), tuned, groups })
 }
 
-fn keep_newest(steps: &mut Vec<(Timestamp, i64, u32, Action)>) {
-    if steps.len() > FIT_INTERACTIONS_MAX {
-        steps.select_nth_unstable_by(FIT_INTERACTIONS_MAX, |a, b| b.cmp(a));
-        steps.truncate(FIT_INTERACTIONS_MAX);
+pub(crate) fn keep_newest(steps: &mut Vec<Step>, most: usize) {
+    if steps.len() > most {
+        steps.select_nth_unstable_by(most, |a, b| b.cmp(a));
+        steps.truncate(most);
     }
-}
-
-fn offer(catalogue: &Catalogue, fitted: &Fitted, history: &History, limit: usize, now: Timestamp) -> Offer {
-    let limit = limit.min(recommend::LIMIT_MAX);
-    let seen = history.seen();
-    let usual = Request::new(&seen, limit);
-    let rungs = [
-        (None, usual),
-        (Some("category_bound_lifted"), Request { per_category_max: None, ..usual }),
-        (Some("seen_before"), Request { per_category_max: None, repeat_seen: true, ..usual }),
-    ];
-    let mut found: Vec<(Recommendation, Option<&str>)> = Vec::new();
-    let mut taken: HashSet<String> = HashSet::new();
-    for (fallback, request) in rungs {
-        let missing = limit - found.len();
-        if missing == 0 {
-            break;
-        }
-        let more = fitted.model.recommend(&Request { limit: missing, ..request }, &|id| {
-            catalogue.offers(id) && !taken.contains(id)
-        });
-        taken.extend(more.iter().map(|entry| entry.item.clone()));
-        found.extend(more.into_iter().map(|entry| (entry, fallback)));
-    }
-    let mut items = Vec::with_capacity(found.len());
-    let mut said = Vec::with_capacity(found.len());
-    let mut sentences = Vec::with_capacity(found.len());
-    for (entry, fallback) in &found {
-        let Some(goods) = catalogue.goods.get(&entry.item) else { continue };
-        let mut item = goods.body.clone();
-        item["reason"] = json!(entry.reason);
-        item["source"] = json!(entry.source);
-        if let Some(fallback) = fallback {
-            item["fallback"] = json!(fallback);
-        }
-        let name = goods.item(&entry.item).name;
-        sentences.push(format!("{name} ({})", lowered(&entry.reason)));
-        said.push(json!({
-            "product_id": entry.item, "name": name, "reason": entry.reason, "source": entry.source,
-            "score": entry.score, "fallback": fallback,
-        }));
-        items.push(item);
-    }
-    let fewer = (items.len() < limit).then(|| fewer(catalogue, fitted, history, limit, items.len()));
-    let mut sentence = if sentences.is_empty() {
-        "Nothing was offered.".to_owned()
-    } else {
-        format!("Offered: {}.", sentences.join("; "))
-    };
-    if let Some(fewer) = &fewer {
-        sentence = format!("{sentence} {fewer}");
-    }
-    let trace = json!({
-        "step": "recommendations", "title": "Recommended products", "at": now, "sentence": sentence,
-        "data": {
-            "items": said, "asked": limit, "fewer": fewer,
-            "model": {"fitted_at": fitted.at, "interactions": fitted.interactions, "history": seen.len()},
-        },
-    });
-    Offer { items, trace: Some(trace) }
-}
-
-fn fewer(catalogue: &Catalogue, fitted: &Fitted, history: &History, asked: usize, given: usize) -> String {
-    let barred = |why| catalogue.goods.values().filter(|goods| goods.barred == Some(why)).count();
-    let bought = catalogue.goods.keys().filter(|id| catalogue.offers(id) && history.bought(id)).count();
-    let parts = [
-        (bought, "bought already"),
-        (barred(Barred::SoldOut), "sold out"),
-        (barred(Barred::NoPrice), "without a price"),
-        (catalogue.goods.len().saturating_sub(fitted.model.len()), "too new to be ranked"),
-    ];
-    let parts: Vec<String> =
-        parts.into_iter().filter(|(many, _)| *many > 0).map(|(many, why)| format!("{many} {why}")).collect();
-    let why = if parts.is_empty() { "no more there".to_owned() } else { parts.join(", ") };
-    format!("{given} of {asked} asked, for the catalogue has {} items: {why}.", catalogue.goods.len())
-}
-
-fn lowered(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_secs(seconds)
     }
 
-    fn catalogue(bodies: &[(&str, Value)]) -> Catalogue {
-        let mut catalogue = Catalogue::default();
-        for (id, body) in bodies {
-            catalogue.put(id, body.clone());
-        }
-        catalogue
-    }
-
-    fn fitted(catalogue: &Catalogue, steps: &[(i64, &str, i64)]) -> Fitted {
-        let steps = steps.iter().map(|(profile, item, second)| Interaction {
-            profile: *profile,
-            item,
-            action: Action::Viewed,
-            at: at(*second),
-        });
-        let model = Model::fit(steps, catalogue.items(), at(1_000));
-        Fitted { model, interactions: 1, at: Some(at(1_000)) }
-    }
-
-    fn ids(offer: &Offer) -> Vec<&str> {
-        offer.items.iter().map(|item| item["product_id"].as_str().unwrap()).collect()
-    }
-
-    fn product(id: &str, price: Value) -> Value {
-        json!({"product_id": id, "name": id.to_uppercase(), "category": "c", "price": price})
-    }
-
-    #[test]
-    fn what_is_bought_sold_out_or_without_a_price_is_never_offered_and_the_list_says_so() {
-        let mut sold_out = product("b", json!(1));
-        sold_out["stock"] = json!(0);
-        let catalogue = catalogue(&[
-            ("a", product("a", json!(1))),
-            ("b", sold_out),
-            ("c", product("c", Value::Null)),
-            ("d", product("d", json!("9.90"))),
-        ]);
-        let fitted = fitted(&catalogue, &[(1, "a", 1), (1, "b", 2), (1, "c", 3), (1, "d", 4)]);
-        let mut history = History::default();
-        history.note("a", Action::Bought, at(5));
-        let offer = offer(&catalogue, &fitted, &history, 4, at(1_000));
-        assert_eq!(ids(&offer), ["d"]);
-        let trace = offer.trace.unwrap();
-        assert_eq!(
-            trace["data"]["fewer"],
-            "1 of 4 asked, for the catalogue has 4 items: 1 bought already, 1 sold out, 1 without a price."
-        );
-        assert_eq!(trace["data"]["items"][0]["reason"], "Because you bought A");
-    }
-
-    #[test]
-    fn a_shelf_of_one_category_is_offered_in_full_and_each_fallback_is_declared() {
-        let bodies: Vec<(String, Value)> =
-            (0..4).map(|n| format!("p{n}")).map(|id| (id.clone(), product(&id, json!(1)))).collect();
-        let bodies: Vec<(&str, Value)> =
-            bodies.iter().map(|(id, body)| (id.as_str(), body.clone())).collect();
-        let catalogue = catalogue(&bodies);
-        let fitted = fitted(&catalogue, &[]);
-        let mut history = History::default();
-        history.note("p0", Action::Viewed, at(5));
-        let offer = offer(&catalogue, &fitted, &history, 4, at(1_000));
-        assert_eq!(ids(&offer), ["p1", "p2", "p3", "p0"]);
-        let fallbacks: Vec<&Value> = offer.items.iter().map(|item| &item["fallback"]).collect();
-        let lifted = json!("category_bound_lifted");
-        assert_eq!(fallbacks, [&Value::Null, &Value::Null, &lifted, &json!("seen_before")]);
+    fn fitted(model: Model, interactions: u64) -> Arc<Fitted> {
+        Arc::new(Fitted { model, interactions, at: Some(at(1_000)), tuned: None, groups: Vec::new() })
     }
 
     #[test]
     fn a_fit_is_due_at_first_after_a_change_of_the_catalogue_and_when_a_twentieth_is_new() {
         let mut shelf = Shelf::default();
         assert!(shelf.is_due(at(1)));
-        let fit = Fitted { model: Model::default(), interactions: 100_000, at: Some(at(1_000)) };
-        shelf.fitted = Some(Arc::new(fit));
+        shelf.fitted = Some(fitted(Model::default(), 100_000));
         assert!(!shelf.is_due(at(100_000)), "nothing new, however old");
         shelf.fresh = 4_999;
         assert!(!shelf.is_due(at(1_001)));
@@ -510,8 +434,9 @@ mod tests {
         shelf.fresh = 0;
         shelf.changes = 1;
         assert!(shelf.is_due(at(1_001)), "an empty model is fitted at once");
-        let one = catalogue(&[("a", product("a", json!(1)))]);
-        shelf.fitted = Some(Arc::new(fitted(&one, &[])));
+        let mut one = Catalogue::default();
+        one.put("a", json!({"price": 1}));
+        shelf.fitted = Some(fitted(Model::fit([], one.items(), at(1_000)), 1));
         assert!(!shelf.is_due(at(1_059)) && shelf.is_due(at(1_060)));
     }
 

@@ -322,6 +322,7 @@ impl Platform {
         let order = Order {
             message_id: &message.id,
             campaign: message.journey.as_deref().unwrap_or(&message.template),
+            step: message.node.as_deref().unwrap_or(&message.id),
             template,
             hot: Some((&hot.0, &hot.1)),
             recipient: &message.recipient,
@@ -385,6 +386,7 @@ impl Platform {
         if state == "rejected" {
             properties["class"] = json!(delivery.blame().class());
         }
+        crate::offer::tell_shown(&mut properties, &trace);
         let emitted = emitted_with(message, name, &suffix, now, properties);
         let trace = Value::Array(trace).to_string();
         self.store
@@ -490,6 +492,7 @@ impl Platform {
         let order = Order {
             message_id: "",
             campaign: "",
+            step: "",
             template: &compiled,
             hot: hot.as_ref().map(|(row, hot)| (row, hot)),
             recipient: "",

@@ -1,6 +1,7 @@
 //! The step: takes a batch of events, or profiles whose time has come, through profile → segment → journey and
 //! commits everything that follows, with the consumed position, in one transaction.
 
+mod interact;
 mod merge;
 mod row;
 pub(crate) mod set_back;
@@ -65,6 +66,8 @@ pub struct Step<'a> {
     parted: Vec<(i64, i64)>,
     /// Memberships change as a profile was split: nothing is done about it.
     splitting: bool,
+    /// Coupons that events of this step name, by code.
+    coupons: HashMap<(WorkspaceId, String), store::CouponRow>,
     pub(crate) commit: store::StepCommit,
 }
 
@@ -95,6 +98,7 @@ impl<'a> Step<'a> {
             apart: None,
             parted: Vec::new(),
             splitting: false,
+            coupons: HashMap::new(),
             commit: store::StepCommit::new("step", expected, position),
         }
     }
@@ -106,6 +110,7 @@ impl<'a> Step<'a> {
     pub async fn events(&mut self, events: &[Event]) -> Result<(), Error> {
         let wanted: Vec<Vec<profile::Identifier>> = events.iter().map(profile::identifiers).collect();
         self.look_up(events, &wanted).await?;
+        self.look_up_coupons(events).await?;
         for (event, identifiers) in events.iter().zip(&wanted) {
             self.event(event, identifiers);
         }
@@ -308,13 +313,8 @@ impl<'a> Step<'a> {
             let told = problems.iter().filter(|problem| of_event(problem));
             self.emitted.extend(told.map(|problem| emit::attribute_problem(key.0, key.1, event, problem)));
         }
-        if let Some(action) = recommend::Action::of_event(&event.name) {
-            let items = crate::recommend::items_of(&event.properties);
-            for item in &items {
-                working.hot.history.note(item, action, event.timestamp);
-            }
-            *self.interactions.entry(event.workspace).or_default() += items.len() as u64;
-        }
+        self.interact(key, event);
+        let Some(working) = self.profiles.get_mut(&key) else { return };
         let facts = Facts { profile: &working.hot.profile, zone: &registry.zone };
         registry.engine.apply(&mut working.hot.segments, &EventView::of(event), &facts, self.now);
         for (topic, subscribed) in folded.consents {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use expr::Figure;
-use model::{Map, ProfileId, Timestamp, Value, WorkspaceId};
+use model::{ProfileId, Timestamp, Value, WorkspaceId};
 use segment::Trait;
 use store::DefinitionRow;
 
@@ -123,16 +123,11 @@ pub(crate) fn compiled(traits: &BTreeMap<String, TraitInForce>) -> Vec<Trait> {
     traits.iter().map(one).collect()
 }
 
-/// Puts the traits of a profile among its attributes. A trait wins over an attribute of its name, also when it is
-/// missing.
-pub(crate) fn put(customer: &mut Map, registry: &Registry, hot: &Hot, now: Timestamp) {
+/// What each trait is for a profile now; nothing where it has no value.
+pub(crate) fn values(registry: &Registry, hot: &Hot, now: Timestamp) -> BTreeMap<String, Option<Value>> {
     let facts = Facts { profile: &hot.profile, zone: &registry.zone };
-    for each in registry.engine.trait_values(&hot.segments, &facts, now) {
-        match each.value {
-            Some(value) => customer.insert(each.name, value),
-            None => customer.remove(&each.name),
-        };
-    }
+    let all = registry.engine.trait_values(&hot.segments, &facts, now);
+    all.into_iter().map(|each| (each.name, each.value)).collect()
 }
 
 fn is_name(name: &str) -> bool {

@@ -355,6 +355,12 @@ impl Profile {
         self.identifier(kind).map(|value| Cow::Owned(Value::String(value.to_owned())))
     }
 
+    /// One attribute as a JSON value; nothing when it is absent or null.
+    pub fn attribute(&self, name: &str) -> Option<Value> {
+        let attribute = self.attributes.get(name)?;
+        serde_json::from_str::<Value>(&attribute.json).ok().filter(|value| !value.is_null())
+    }
+
     /// All attributes as JSON values.
     pub fn values(&self) -> Map {
         let mut out = Map::new();

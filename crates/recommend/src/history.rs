@@ -1,5 +1,7 @@
 //! A profile's own interactions, kept small enough to lie beside its other state: each item once.
 
+use std::collections::HashSet;
+
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,10 @@ use crate::{Action, HISTORY_MAX, Seen};
 
 /// Bought items that are remembered, newest first: as long as one is, it is never offered again.
 pub const BOUGHT_MAX: usize = 500;
+/// Mails whose offers are remembered.
+pub const SHOWN_MAILS_MAX: usize = 5;
+/// Items that are remembered of one mail.
+const SHOWN_ITEMS_MAX: usize = 30;
 /// Bytes of an item's id; a longer one names no item of a catalogue.
 pub const ITEM_BYTES_MAX: usize = 100;
 
@@ -19,6 +25,8 @@ pub struct Touch {
     pub action: Action,
     /// When something was last done.
     pub at: Timestamp,
+    /// How often it was bought.
+    pub times: u32,
 }
 
 /// What a profile did with items: the last 50 that were looked at or put into a cart, the last 500 that were bought.
@@ -27,11 +35,17 @@ pub struct Touch {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     items: Vec<Touch>,
+    /// What its last mails offered, the newest last.
+    shown: Vec<(Timestamp, Vec<String>)>,
 }
 
 impl History {
     /// Notes an interaction.
     pub fn note(&mut self, item: &str, action: Action, at: Timestamp) {
+        self.take(item, action, at, u32::from(action == Action::Bought));
+    }
+
+    fn take(&mut self, item: &str, action: Action, at: Timestamp, times: u32) {
         if item.is_empty() || item.len() > ITEM_BYTES_MAX {
             return;
         }
@@ -39,16 +53,35 @@ impl History {
             Some(touch) => {
                 touch.action = touch.action.max(action);
                 touch.at = touch.at.max(at);
+                touch.times = touch.times.saturating_add(times);
             }
-            None => self.items.push(Touch { item: item.to_owned(), action, at }),
+            None => self.items.push(Touch { item: item.to_owned(), action, at, times }),
         }
         self.forget();
+    }
+
+    /// Notes what a mail offered.
+    pub fn show(&mut self, mut items: Vec<String>, at: Timestamp) {
+        items.truncate(SHOWN_ITEMS_MAX);
+        self.shown.push((at, items));
+        self.shown.sort();
+        let old = self.shown.len().saturating_sub(SHOWN_MAILS_MAX);
+        self.shown.drain(..old);
+    }
+
+    /// What the last so many mails offered.
+    pub fn shown_in_last(&self, mails: usize) -> HashSet<&str> {
+        let last = self.shown.iter().rev().take(mails);
+        last.flat_map(|(_, items)| items.iter().map(String::as_str)).collect()
     }
 
     /// Takes in the history of a profile that turned out to be the same person.
     pub fn merge(&mut self, other: History) {
         for touch in other.items {
-            self.note(&touch.item, touch.action, touch.at);
+            self.take(&touch.item, touch.action, touch.at, touch.times);
+        }
+        for (at, items) in other.shown {
+            self.show(items, at);
         }
     }
 
@@ -66,7 +99,7 @@ impl History {
     pub fn seen(&self) -> Vec<Seen<'_>> {
         self.items
             .iter()
-            .map(|touch| Seen { item: &touch.item, action: touch.action, at: touch.at })
+            .map(|touch| Seen { item: &touch.item, action: touch.action, at: touch.at, times: touch.times })
             .collect()
     }
 
@@ -109,7 +142,7 @@ mod tests {
             backwards.note("p", action, at(second));
         }
         assert_eq!(forwards, backwards);
-        assert_eq!(forwards.items, [Touch { item: "p".into(), action: Action::Bought, at: at(3) }]);
+        assert_eq!(forwards.items, [Touch { item: "p".into(), action: Action::Bought, at: at(3), times: 1 }]);
     }
 
     #[test]
@@ -134,6 +167,22 @@ mod tests {
         ours.merge(theirs);
         assert!(ours.bought("a") && !ours.bought("b"));
         assert_eq!(ours.items.len(), 2);
+    }
+
+    #[test]
+    fn the_last_mails_are_remembered_in_any_order_of_arrival() {
+        let mut history = History::default();
+        for n in [3, 1, 2, 7, 5, 6, 4] {
+            history.show(vec![format!("p{n}")], at(n));
+        }
+        let last = |mails| {
+            let mut found: Vec<&str> = history.shown_in_last(mails).into_iter().collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(last(2), ["p6", "p7"]);
+        assert_eq!(last(99), ["p3", "p4", "p5", "p6", "p7"]);
+        assert!(last(0).is_empty());
     }
 
     #[test]

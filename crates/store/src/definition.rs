@@ -77,34 +77,6 @@ impl Store {
         Ok(version)
     }
 
-    /// Writes items of a catalogue: (id, JSON).
-    ///
-    /// # Errors
-    /// `Unavailable` when nothing was written.
-    pub async fn put_items(
-        &self,
-        workspace: WorkspaceId,
-        catalog: &str,
-        items: &[(String, String)],
-    ) -> Result<(), Error> {
-        let mut writer = self.write().await?;
-        let mut transaction = writer.begin().await?;
-        for (id, body) in items {
-            query(
-                "INSERT INTO item (workspace, catalog, id, body) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT (workspace, catalog, id) DO UPDATE SET body = excluded.body",
-            )
-            .bind(workspace.0)
-            .bind(catalog)
-            .bind(id)
-            .bind(body)
-            .execute(&mut transaction)
-            .await?;
-        }
-        transaction.commit().await?;
-        Ok(())
-    }
-
     /// Items of a catalogue: (id, JSON).
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 //!
 //! The only crate that knows SQL databases. It stores rows and bytes; what they mean is its callers' affair.
 
+mod catalog;
 mod count;
+mod coupon;
 mod definition;
 mod error;
 mod list;
@@ -20,6 +22,7 @@ mod step;
 mod upkeep;
 
 pub use count::TemplateMessage;
+pub use coupon::Claim;
 pub use error::Error;
 pub use log::{Append, Log, Outcome};
 pub use open::{DirectoryLock, Location, Store};

@@ -230,6 +230,87 @@ pub struct Emitted {
     pub payload: Vec<u8>,
 }
 
+/// A pool of coupons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolRow {
+    /// Its id, as templates name it.
+    pub id: String,
+    /// How codes are made; nothing when they are uploaded.
+    pub pattern: Option<String>,
+    /// How many codes are made at most.
+    pub most: Option<i64>,
+    /// So few free codes deserve a look.
+    pub low_at: i64,
+    /// From when its codes are worth nothing.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A pool and how far it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// The pool.
+    pub pool: PoolRow,
+    /// Codes there are.
+    pub codes: i64,
+    /// Codes somebody was given.
+    pub assigned: i64,
+    /// Codes that came back.
+    pub redeemed: i64,
+}
+
+/// A code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CouponRow {
+    /// Its pool.
+    pub pool: String,
+    /// The code.
+    pub code: String,
+    /// What made it theirs.
+    pub owner: Option<String>,
+    /// Who was given it.
+    pub profile: Option<ProfileId>,
+    /// In which message.
+    pub message: Option<String>,
+    /// When.
+    pub assigned_at: Option<Timestamp>,
+    /// When it came back.
+    pub redeemed_at: Option<Timestamp>,
+    /// With which order.
+    pub order_id: Option<String>,
+}
+
+/// A code that came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redeemed {
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// The code.
+    pub code: String,
+    /// With which order.
+    pub order_id: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A change of an item that people should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemChange {
+    /// Its number; 0 before it is stored.
+    pub id: i64,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// The item.
+    pub item: String,
+    /// What is told: the event's name.
+    pub name: String,
+    /// The event's properties. JSON.
+    pub detail: String,
+    /// When it changed.
+    pub at: Timestamp,
+}
+
 /// A person's word on a topic.
 #[derive(Clone, Debug, Serialize)]
 pub struct ConsentRow {
@@ -326,6 +407,8 @@ pub struct StepCommit {
     pub emitted: Vec<Emitted>,
     /// Consent; later words win.
     pub consents: Vec<ConsentRow>,
+    /// Coupons that came back.
+    pub redeemed: Vec<Redeemed>,
 }
 
 impl StepCommit {

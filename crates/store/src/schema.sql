@@ -95,6 +95,21 @@ CREATE INDEX IF NOT EXISTS quarantine_received ON quarantine (workspace, receive
 CREATE TABLE IF NOT EXISTS item (
   workspace INTEGER NOT NULL, catalog TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (workspace, catalog, id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS item_change (
+  id INTEGER PRIMARY KEY, workspace INTEGER NOT NULL, item TEXT NOT NULL, name TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS coupon_pool (
+  workspace INTEGER NOT NULL, id TEXT NOT NULL, pattern TEXT, most INTEGER, low_at INTEGER NOT NULL, expires_at INTEGER,
+  created_at INTEGER NOT NULL, PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS coupon (
+  workspace INTEGER NOT NULL, pool TEXT NOT NULL, code TEXT NOT NULL, position INTEGER NOT NULL, owner TEXT, profile INTEGER,
+  message TEXT, assigned_at INTEGER, redeemed_at INTEGER, order_id TEXT, PRIMARY KEY (workspace, pool, code)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS coupon_owner ON coupon (workspace, pool, owner) WHERE owner IS NOT NULL;
+CREATE INDEX IF NOT EXISTS coupon_free ON coupon (workspace, pool, position, code) WHERE owner IS NULL;
+CREATE INDEX IF NOT EXISTS coupon_code ON coupon (workspace, code);
+CREATE INDEX IF NOT EXISTS coupon_profile ON coupon (profile) WHERE profile IS NOT NULL;
 CREATE TABLE IF NOT EXISTS asset (
   workspace INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (workspace, name)
 );

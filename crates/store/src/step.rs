@@ -149,6 +149,7 @@ impl Store {
         put_consents(open, &commit.consents).await?;
         put_entries(open, &commit.entries).await?;
         put_messages(open, &commit.messages).await?;
+        crate::coupon::put_redeemed(open, &commit.redeemed).await?;
         put_emitted(open, &commit.emitted).await?;
         transaction.commit().await?;
         Ok(())
@@ -246,6 +247,7 @@ async fn put_merges(connection: &mut Transaction<'_>, commit: &StepCommit) -> Re
             "UPDATE identifier SET profile = $2 WHERE profile = $1",
             "UPDATE entry SET profile = $2 WHERE profile = $1",
             "UPDATE message SET profile = $2 WHERE profile = $1",
+            "UPDATE coupon SET profile = $2 WHERE profile = $1",
             // A refusal outlives the merge: the stricter word stays.
             "INSERT INTO consent (workspace, profile, topic, subscribed, at, source) \
              SELECT workspace, CAST($2 AS BIGINT), topic, subscribed, at, source FROM consent WHERE profile = $1 \

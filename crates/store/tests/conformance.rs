@@ -6,6 +6,8 @@
     reason = "helpers of tests; the server is named by the environment"
 )]
 
+#[path = "conformance/coupons.rs"]
+mod coupons;
 #[path = "conformance/split.rs"]
 mod split;
 
@@ -678,7 +680,12 @@ fn what_people_write_keeps_its_versions() {
         assert_eq!(store.session("of-key", at(2)).await.unwrap(), None);
         assert_eq!(store.session("of-setup", at(2)).await.unwrap(), Some(W));
         store
-            .put_items(W, "products", &[("p1".into(), "{}".into()), ("p1".into(), "{\"a\":1}".into())])
+            .change_items(
+                W,
+                "products",
+                &[("p1".into(), "{}".into()), ("p1".into(), "{\"a\":1}".into())],
+                &[],
+            )
             .await
             .unwrap();
         assert_eq!(store.items(W, "products").await.unwrap(), vec![("p1".into(), "{\"a\":1}".into())]);
@@ -861,7 +868,7 @@ fn pages_of_the_api_are_answered_alike() {
 
         let items: Vec<_> =
             ["p1", "p2", "p3"].map(|id| (id.to_owned(), format!("{{\"id\":\"{id}\"}}"))).into();
-        store.put_items(W, "products", &items).await.unwrap();
+        store.change_items(W, "products", &items, &[]).await.unwrap();
         assert_eq!(store.catalogs(W).await.unwrap(), [("products".to_owned(), 3)]);
         assert_eq!(store.items_after(W, "products", "p1", 1).await.unwrap(), items[1..2]);
         assert_eq!(store.item(W, "products", "p3").await.unwrap(), Some(items[2].1.clone()));

@@ -1,7 +1,7 @@
 /** The places of the console in the order of the rail; a place stands here when it works, not before. */
 import {
-  IconBolt, IconDatabaseSearch, IconFilter, IconGridDots, IconHome, IconMail, IconMathFunction, IconRoute, IconSettings, IconTable, IconTargetArrow,
-  IconUsers,
+  IconBolt, IconDatabaseSearch, IconFilter, IconGridDots, IconHome, IconMail, IconMathFunction, IconRoute, IconSettings, IconShoppingBag, IconSparkles, IconTable,
+  IconTargetArrow, IconTicket, IconUsers,
 } from "@tabler/icons-react";
 
 export const PLACES = [
@@ -14,6 +14,9 @@ export const PLACES = [
   { group: "Audience", label: "Decision tables", to: "/tables", icon: IconTable, phone: false, key: "d" },
   { group: "Engage", label: "Journeys", to: "/journeys", icon: IconRoute, phone: false, key: "j" },
   { group: "Engage", label: "Messages", to: "/messages", icon: IconMail, phone: false, key: "m" },
+  { group: "Content", label: "Catalogue", to: "/catalogue", icon: IconShoppingBag, phone: false, key: "c" },
+  { group: "Content", label: "Recommendations", to: "/recommendations", icon: IconSparkles, phone: false, key: "o" },
+  { group: "Content", label: "Coupons", to: "/coupons", icon: IconTicket, phone: false, key: "k" },
   { group: "Insights", label: "Query", to: "/query", icon: IconDatabaseSearch, phone: false, key: "q" },
   { group: "Data", label: "Events", to: "/events", icon: IconBolt, phone: false, key: "e" },
   { group: "Workspace", label: "Settings", to: "/settings", icon: IconSettings, phone: false, key: "," },

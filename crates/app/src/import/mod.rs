@@ -69,6 +69,8 @@ pub struct Job {
     pub format: Option<Format>,
     /// History: fires nothing.
     pub backfill: bool,
+    /// The catalogue that items go to.
+    pub catalog: String,
 }
 
 struct Rejected {
@@ -303,28 +305,25 @@ impl Importer<'_> {
         if !there.iter().any(|column| column == "product_id" || column == "id") {
             need(self.job, &opened, &["product_id".to_owned()])?;
         }
-        let mut items = Vec::new();
+        let mut rows = Vec::new();
         for (line, row) in opened.rows {
             let Some(row) = self.row(line, row)? else { continue };
-            let id = row.get("product_id").or_else(|| row.get("id")).map(convert::text_of);
-            match id.filter(|id| !id.is_empty() && id.len() <= 200) {
-                Some(id) => {
-                    let mut item = convert::typed(&row);
-                    item.insert("product_id".to_owned(), json!(id));
-                    items.push((id, Value::Object(item)));
-                }
-                None => self.rejected.write(line, "the row has no product_id", &Value::Object(row))?,
-            }
-            if items.len() >= BATCH_CALLS {
-                self.put(&mut items).await?;
+            rows.push((line, Value::Object(convert::typed(&row))));
+            if rows.len() >= BATCH_CALLS {
+                self.put(&mut rows).await?;
             }
         }
-        self.put(&mut items).await
+        self.put(&mut rows).await
     }
 
-    async fn put(&mut self, items: &mut Vec<(String, Value)>) -> Result<()> {
-        self.report.accepted += items.len() as u64;
-        Ok(self.platform.put_items(self.workspace, "products", std::mem::take(items)).await?)
+    async fn put(&mut self, rows: &mut Vec<(u64, Value)>) -> Result<()> {
+        let (lines, rows): (Vec<u64>, Vec<Value>) = std::mem::take(rows).into_iter().unzip();
+        let taken = self.platform.take_items(self.workspace, &self.job.catalog, rows.clone(), false).await?;
+        self.report.accepted += taken.written as u64;
+        for refused in taken.refused {
+            self.rejected.write(lines[refused.row], &refused.reason, &rows[refused.row])?;
+        }
+        Ok(())
     }
 
     async fn suppressions(&mut self, bar: &ProgressBar) -> Result<()> {
