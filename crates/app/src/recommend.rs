@@ -23,7 +23,7 @@ pub enum Ask {
         /// Lines of a profile and its items in the order of time, or a table with a header; plain or gzip
         #[arg(long, value_name = "FILE")]
         sequences: PathBuf,
-        /// Properties of items, a JSON object: {"item": ["brand", "category"]}
+        /// Properties of items, a JSON object of an item to its words
         #[arg(long, value_name = "FILE")]
         attributes: Option<PathBuf>,
         /// What is held out
@@ -85,7 +85,8 @@ pub fn run(ask: &Ask, as_json: bool) -> Result<()> {
             let text = open(path)?;
             let asked = read(&text).map_err(|error| fault(path, error))?;
             let split = next_steps(all, &asked.interactions);
-            return report(&split, of(&split), &properties, Aim::Any, found.left_out, as_json);
+            report(&split, of(&split), &properties, Aim::Any, found.left_out, as_json);
+            return Ok(());
         }
         (None, How::LastOut) => {
             let items = all.iter().map(|one| one.item.to_owned()).collect();
@@ -100,7 +101,8 @@ pub fn run(ask: &Ask, as_json: bool) -> Result<()> {
             (split, items, Aim::New)
         }
     };
-    report(&split, items, &properties, aim, found.left_out, as_json)
+    report(&split, items, &properties, aim, found.left_out, as_json);
+    Ok(())
 }
 
 fn report(
@@ -110,7 +112,7 @@ fn report(
     aim: Aim,
     left_out: usize,
     as_json: bool,
-) -> Result<()> {
+) {
     let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let catalogue: Vec<Item> = items
         .iter()
@@ -141,7 +143,7 @@ fn report(
             "trained_on": split.train.len(), "items": items.len(), "left_out": left_out,
         });
         println!("{answer}");
-        return Ok(());
+        return;
     }
     println!(
         "{:<12}{:<12}{:>8}{:>9}{:>9}{:>10}{:>8}",
@@ -166,12 +168,11 @@ fn report(
         .collect();
     match tuned {
         Some(tuned) => {
-            println!("weights picked on {} held-out histories: {}", tuned.cases, weights.join(", "))
+            println!("weights picked on {} held-out histories: {}", tuned.cases, weights.join(", "));
         }
         None => {
-            println!("weights as delivered, for too few histories could be held out: {}", weights.join(", "))
+            println!("weights as delivered, for too few histories could be held out: {}", weights.join(", "));
         }
     }
     println!("{} interactions trained on, {} rows left out", split.train.len(), left_out);
-    Ok(())
 }

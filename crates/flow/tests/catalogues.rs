@@ -1,5 +1,7 @@
 //! Catalogues: typed rows, partial updates, what a mail may read of them, and what a change tells those who know the item.
 
+#![expect(clippy::unwrap_used, reason = "a test harness")]
+
 mod common;
 
 use common::{Shop, W};

@@ -1,6 +1,8 @@
 //! Coupons in mails: one code for a person and a step, none for a preview, a refusal from an empty pool, and what comes
 //! back with an order.
 
+#![expect(clippy::unwrap_used, reason = "a test harness")]
+
 mod common;
 
 use common::{Shop, W};

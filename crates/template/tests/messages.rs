@@ -25,7 +25,6 @@ const MJML: &str = r#"<mjml>
 
 fn source(body: Body) -> Source {
     Source {
-        engine: template::Engine::Liquid,
         subject: "Hi {{ customer.first_name }}".into(),
         preheader: "For {{ customer.first_name }}".into(),
         body,

@@ -470,7 +470,9 @@ fn assigned_in(body: &Body, out: &mut BTreeSet<u32>) {
                 assigned_in(body, out);
             }
             Kind::If(branches, otherwise) => {
-                branches.iter().for_each(|(_, _, body)| assigned_in(body, out));
+                for (_, _, body) in branches {
+                    assigned_in(body, out);
+                }
                 assigned_in(otherwise, out);
             }
             Kind::Case(_, whens) => {
@@ -496,8 +498,8 @@ fn assigned_in(body: &Body, out: &mut BTreeSet<u32>) {
                 assigned_in(other, out);
             }
             Kind::Variant(variant) => {
-                variant.arms.iter().for_each(|(_, body)| assigned_in(body, out));
-                variant.otherwise.iter().for_each(|body| assigned_in(body, out));
+                let bodies = variant.arms.iter().map(|(_, body)| body).chain(&variant.otherwise);
+                bodies.for_each(|body| assigned_in(body, out));
             }
             _ => {}
         }

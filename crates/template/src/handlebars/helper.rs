@@ -109,12 +109,14 @@ macro_rules! comparisons {
 comparisons!(eq Eq, ne Ne, lt Lt, lte Le, gt Gt, gte Ge);
 
 /// The first that does not hold, else the last.
+#[expect(clippy::unnecessary_wraps, reason = "all helpers have one signature")]
 fn and<'a>(_: &mut Run<'a, '_>, args: &Args<'a>) -> Out<'a> {
     let found = args.positional.iter().find(|v| !holds(v)).or(args.positional.last());
     Ok(found.cloned().unwrap_or(Val::Bool(true)))
 }
 
 /// The first that holds, else the last.
+#[expect(clippy::unnecessary_wraps, reason = "all helpers have one signature")]
 fn or<'a>(_: &mut Run<'a, '_>, args: &Args<'a>) -> Out<'a> {
     let found = args.positional.iter().find(|v| holds(v)).or(args.positional.last());
     Ok(found.cloned().unwrap_or(Val::Bool(false)))
@@ -158,6 +160,7 @@ fn concat<'a>(run: &mut Run<'a, '_>, args: &Args<'a>) -> Out<'a> {
     Ok(Val::text(out))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "all helpers have one signature")]
 fn coalesce<'a>(_: &mut Run<'a, '_>, args: &Args<'a>) -> Out<'a> {
     Ok(args.positional.iter().find(|v| !v.is_blank()).cloned().unwrap_or(Val::Nil))
 }
@@ -219,7 +222,7 @@ fn from_letters(pattern: &str) -> String {
             ('d' | 'D', 1) => "%-d",
             ('d' | 'D', 2) => "%d",
             ('E', 1..=3) | ('d' | 'D', 3) => "%a",
-            ('E', _) | ('d' | 'D', _) => "%A",
+            ('E' | 'd' | 'D', _) => "%A",
             ('H', 1) => "%-H",
             ('H', _) => "%H",
             ('h', 1) => "%-I",

@@ -321,9 +321,7 @@ impl<'s> Reader<'s> {
                     wrap(Block::With { value, same, param: item, body, otherwise })
                 })
             }
-            "fallback" if args.is_empty() && named.is_empty() => {
-                Box::new(move |body, otherwise| Kind::Fallback(body, otherwise))
-            }
+            "fallback" if args.is_empty() && named.is_empty() => Box::new(Kind::Fallback),
             "recommend" => {
                 let over = self.lift(invoke(&name, args, named, m.at))?;
                 Box::new(move |body, otherwise| wrap(Block::Each(Each { over, item, key, body, otherwise })))

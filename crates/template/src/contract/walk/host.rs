@@ -16,9 +16,9 @@ impl<'p> Walk<'p> {
         };
         let path = match &supply.asked {
             Asked::Recommend(limit) => {
-                limit.iter().for_each(|limit| {
+                if let Some(limit) = limit {
                     self.argument(limit, at);
-                });
+                }
                 "site.recommendations[]".to_owned()
             }
             Asked::Item(catalog, id) => {

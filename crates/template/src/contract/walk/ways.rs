@@ -195,7 +195,7 @@ impl<'p> Walk<'p> {
                 let of = if include.isolated { &mut vars.globals } else { &mut vars.locals };
                 of.insert(slot, given);
             }
-            let saved = std::mem::replace(&mut self.source, Some((key, source)));
+            let saved = self.source.replace((key, source));
             self.partials += 1;
             let done = self.body(body);
             self.partials -= 1;
